@@ -194,6 +194,7 @@ impl From<rusqlite::Error> for Error {
         let code = match e.sqlite_error_code() {
             Some(E::DatabaseBusy | E::DatabaseLocked) => Code::CatalogLocked,
             Some(E::DatabaseCorrupt | E::NotADatabase) => Code::CatalogDamaged,
+            Some(E::ConstraintViolation) => Code::Collision,
             Some(_) => Code::Io,
             None => Code::Internal,
         };

@@ -1,1 +1,19 @@
-//! (in work)
+//! The copy engine: from a stored plan to files on a drive that survive a power cut.
+//!
+//! One drive at a time: [`drive::Drive::open`], [`recover::recover`] what a broken run left,
+//! [`apply`] removals and mended metadata, [`copy::copy_volume`], [`close::close`]. Between these calls nothing
+//! but the drive's descriptors is held.
+//!
+//! What is promised: a file under its final name is whole; what the catalog calls placed survives a power
+//! cut; a failed flush is never taken back by a later one. What is not: one point in time for all of a
+//! source, or a drive that lies about its flushes.
+
+pub mod adopt;
+pub mod apply;
+pub mod close;
+pub mod copy;
+pub mod drive;
+pub mod epoch;
+pub mod file;
+pub mod hash;
+pub mod recover;

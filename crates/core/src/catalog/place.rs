@@ -1,0 +1,496 @@
+//! What lies where: recording what a drive holds, and forgetting what it no longer does.
+//!
+//! A placement carries the metadata that was written to the drive, so a manifest can be made from the
+//! catalog alone. What a drive says of itself wins: reading its manifest replaces its placements.
+
+use rusqlite::{OptionalExtension, Row as SqlRow, params};
+
+use super::Catalog;
+use super::order::{Pages, kind_from};
+use super::schema::{ROOT_DIR, ROOT_PARENT};
+use crate::error::Result;
+use crate::format::item::{Algorithm, Digest, Item};
+use crate::meta::{Kind, Meta, Time};
+
+/// Where an entry is in the catalog: its directory and its stored name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The directory's number.
+    pub dir: i64,
+    /// The name, with a slash at the end for a directory.
+    pub name: Vec<u8>,
+}
+
+/// One entry of a drive, as the catalog knows it. `path` of the item is the name only.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// Where it is in the catalog.
+    pub key: Key,
+    /// What was written; its path is filled in by whoever knows it.
+    pub item: Item,
+    /// For a directory, its own number; else 0.
+    pub child: i64,
+}
+
+const COLUMNS: &str = "p.dir, p.name, p.kind, p.size, p.mtime, p.mtime_ns, p.mode, p.uid, p.gid, p.algorithm, \
+    p.digest, p.target, p.link, p.rdev, p.stored, e.child";
+
+fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
+    let kind = kind_from(r.get(2)?);
+    let digest = match (r.get::<_, u8>(9)?, r.get::<_, Option<[u8; 32]>>(10)?) {
+        (1, Some(bytes)) => Some(Digest { algorithm: Algorithm::Sha256, bytes }),
+        (2, Some(bytes)) => Some(Digest { algorithm: Algorithm::Blake3, bytes }),
+        _ => None,
+    };
+    let rdev = r.get::<_, i64>(13)? as u64;
+    Ok(Placed {
+        key: Key { dir: r.get(0)?, name: r.get(1)? },
+        item: Item {
+            path: Vec::new(),
+            kind,
+            size: r.get::<_, i64>(3)? as u64,
+            mtime: Time { sec: r.get(4)?, nsec: r.get(5)? },
+            mode: r.get(6)?,
+            uid: r.get(7)?,
+            gid: r.get(8)?,
+            digest,
+            target: r.get(11)?,
+            link: r.get(12)?,
+            rdev: matches!(kind, Kind::CharDevice | Kind::BlockDevice)
+                .then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
+            stored: r.get(14)?,
+        },
+        child: r.get(15)?,
+    })
+}
+
+/// The entries of one volume, in path order.
+pub struct OnVolume<'c> {
+    /// The catalog.
+    pub catalog: &'c Catalog,
+    /// The volume's number.
+    pub volume: u32,
+}
+
+impl Pages for OnVolume<'_> {
+    type Row = Placed;
+
+    fn page(&self, dir: i64, after: &[u8], inclusive: bool, limit: i64) -> Result<Vec<Placed>> {
+        let compare = if inclusive { ">=" } else { ">" };
+        let mut stmt = self.catalog.conn.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
+             WHERE p.dir = ?1 AND p.volume = ?2 AND p.name {compare} ?3 ORDER BY p.name LIMIT ?4"
+        ))?;
+        let rows = stmt.query_map(params![dir, self.volume, after, limit], from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn key<'r>(&self, row: &'r Placed) -> (&'r [u8], i64) {
+        (&row.key.name, row.child)
+    }
+}
+
+impl Catalog {
+    /// Groups many changes into one transaction; see [`Catalog::commit`].
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn begin(&self) -> Result<()> {
+        if self.conn.is_autocommit() {
+            self.conn.execute_batch("BEGIN")?;
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction that [`Catalog::begin`] began, if one is open.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn commit(&self) -> Result<()> {
+        if !self.conn.is_autocommit() {
+            self.conn.execute_batch("COMMIT")?;
+        }
+        Ok(())
+    }
+
+    /// Records that a volume holds an entry, and that the entry needs no copy any more if what was
+    /// written is what the source has: `seen` is what the source looked like when it was read.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn place(&self, volume: u32, key: &Key, item: &Item, seen: Option<&Meta>) -> Result<()> {
+        let (algorithm, digest) = match &item.digest {
+            None => (0, None),
+            Some(d) => (if d.algorithm == Algorithm::Sha256 { 1 } else { 2 }, Some(&d.bytes[..])),
+        };
+        let rdev = item.rdev.map_or(0, |(major, minor)| rustix::fs::makedev(major, minor));
+        self.conn
+            .prepare_cached(
+                "INSERT OR REPLACE INTO placement VALUES(?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
+                 ?12, ?13, ?14, ?15, ?16)",
+            )?
+            .execute(params![
+                key.dir,
+                key.name,
+                volume,
+                item.kind as u8,
+                item.size as i64,
+                item.mtime.sec,
+                item.mtime.nsec,
+                item.mode,
+                item.uid,
+                item.gid,
+                algorithm,
+                digest,
+                item.target,
+                item.link,
+                rdev as i64,
+                item.stored
+            ])?;
+        let (kind, size, mtime) = match seen {
+            Some(m) => (m.kind, m.size, m.mtime),
+            None => (item.kind, item.size, item.mtime),
+        };
+        if seen.is_some() {
+            self.conn
+                .prepare_cached(
+                    "UPDATE entry SET need = 0, size = ?3, mtime = ?4, mtime_ns = ?5 \
+                     WHERE dir = ?1 AND name = ?2",
+                )?
+                .execute(params![key.dir, key.name, size as i64, mtime.sec, mtime.nsec])?;
+        } else {
+            self.conn
+                .prepare_cached(
+                    "UPDATE entry SET need = 0 WHERE dir = ?1 AND name = ?2 AND need <> 0 AND kind = ?3 \
+                     AND (kind = 1 OR (size = ?4 AND mtime = ?5 AND mtime_ns = ?6))",
+                )?
+                .execute(params![
+                    key.dir,
+                    key.name,
+                    kind as u8,
+                    size as i64,
+                    mtime.sec,
+                    mtime.nsec
+                ])?;
+        }
+        Ok(())
+    }
+
+    /// Records that a volume holds the directory `dir` and those above it, with what the sources say of
+    /// them now.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn place_dirs(&self, volume: u32, dir: i64) -> Result<()> {
+        let mut dir = dir;
+        while dir != ROOT_DIR && dir != ROOT_PARENT {
+            let Some((parent, name)) = self.dir_key(dir)? else { return Ok(()) };
+            let added = self
+                .conn
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO placement SELECT dir, name, ?3, 0, kind, 0, mtime, mtime_ns, \
+                     mode, uid, gid, 0, NULL, NULL, NULL, 0, 1 FROM entry WHERE dir = ?1 AND name = ?2",
+                )?
+                .execute(params![parent, name, volume])?;
+            if added == 0 {
+                return Ok(());
+            }
+            self.conn
+                .prepare_cached("UPDATE entry SET need = 0 WHERE dir = ?1 AND name = ?2 AND need <> 0")?
+                .execute(params![parent, name])?;
+            dir = parent;
+        }
+        Ok(())
+    }
+
+    fn dir_key(&self, dir: i64) -> Result<Option<(i64, Vec<u8>)>> {
+        let mut stmt = self.conn.prepare_cached("SELECT parent, name FROM dir WHERE id = ?1")?;
+        Ok(stmt.query_row([dir], |r| Ok((r.get(0)?, r.get(1)?))).optional()?)
+    }
+
+    /// The path of a directory below the drives' root; empty for the root.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn dir_path(&self, dir: i64) -> Result<Vec<u8>> {
+        let mut names = Vec::new();
+        let mut dir = dir;
+        while dir != ROOT_DIR && dir != ROOT_PARENT && names.len() < 100_000 {
+            let Some((parent, name)) = self.dir_key(dir)? else { break };
+            names.push(name);
+            dir = parent;
+        }
+        let mut path: Vec<u8> = names.into_iter().rev().flatten().collect();
+        if path.last() == Some(&b'/') {
+            path.pop();
+        }
+        Ok(path)
+    }
+
+    /// Leaves an entry that failed to a later run; it is not tried again on the next drive of this one.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn give_up(&self, key: &Key, run: i64) -> Result<()> {
+        self.conn
+            .prepare_cached("UPDATE entry SET need = ?3 WHERE dir = ?1 AND name = ?2")?
+            .execute(params![key.dir, key.name, -run])?;
+        Ok(())
+    }
+
+    /// Forgets that a volume holds an entry, and the entry too when it is gone and nowhere else.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn unplace(&self, volume: u32, key: &Key) -> Result<()> {
+        self.conn
+            .prepare_cached("DELETE FROM placement WHERE dir = ?1 AND name = ?2 AND volume = ?3")?
+            .execute(params![key.dir, key.name, volume])?;
+        self.conn
+            .prepare_cached(
+                "DELETE FROM entry WHERE dir = ?1 AND name = ?2 AND gone <> 0 AND NOT EXISTS \
+                 (SELECT 1 FROM placement p WHERE p.dir = ?1 AND p.name = ?2)",
+            )?
+            .execute(params![key.dir, key.name])?;
+        Ok(())
+    }
+
+    /// What a volume holds under a key, if anything.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn placement(&self, volume: u32, key: &Key) -> Result<Option<Placed>> {
+        let mut stmt = self.conn.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
+             WHERE p.dir = ?1 AND p.name = ?2 AND p.volume = ?3"
+        ))?;
+        Ok(stmt.query_row(params![key.dir, key.name, volume], from_row).optional()?)
+    }
+
+    /// Another name of the same file (same device and inode) that a volume holds with this content.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn linked_on(&self, volume: u32, key: &Key, meta: &Meta) -> Result<Option<Placed>> {
+        let mut stmt = self.conn.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM entry e JOIN placement p ON p.dir = e.dir AND p.name = e.name \
+             WHERE e.dev = ?1 AND e.ino = ?2 AND e.nlink > 1 AND e.kind = 0 AND p.volume = ?3 \
+             AND p.size = ?4 AND p.mtime = ?5 AND p.mtime_ns = ?6 AND p.stored = 1 \
+             AND NOT (e.dir = ?7 AND e.name = ?8) LIMIT 1"
+        ))?;
+        Ok(stmt
+            .query_row(
+                params![
+                    meta.dev as i64,
+                    meta.ino as i64,
+                    volume,
+                    meta.size as i64,
+                    meta.mtime.sec,
+                    meta.mtime.nsec,
+                    key.dir,
+                    key.name
+                ],
+                from_row,
+            )
+            .optional()?)
+    }
+
+    /// The key of a path below the drives' root; the entry, and the directories above it, are added when
+    /// the catalog does not know them (a drive may know more than the catalog).
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn key_of(&self, item: &Item) -> Result<Key> {
+        let source = self.source_of(&item.path)?;
+        let path = &item.path;
+        let mut dir = ROOT_DIR;
+        let mut at = 0;
+        let bare = |kind: Kind| Meta {
+            kind,
+            size: 0,
+            allocated: 0,
+            mtime: Time::default(),
+            mode: 0o755,
+            uid: item.uid,
+            gid: item.gid,
+            dev: 0,
+            ino: 0,
+            nlink: 1,
+            rdev: 0,
+        };
+        while let Some(n) = path[at..].iter().position(|b| *b == b'/') {
+            let end = at + n + 1;
+            dir = self.child_of(dir, &path[at..end], source, &bare(Kind::Dir))?;
+            at = end;
+        }
+        let mut name = path[at..].to_vec();
+        let meta = Meta {
+            size: item.size,
+            allocated: item.size,
+            mtime: item.mtime,
+            mode: item.mode,
+            rdev: item.rdev.map_or(0, |(a, b)| rustix::fs::makedev(a, b)),
+            ..bare(item.kind)
+        };
+        if item.kind == Kind::Dir {
+            name.push(b'/');
+            self.child_of(dir, &name, source, &meta)?;
+        } else if self.entry(dir, &name)?.is_none() {
+            self.insert_entry(dir, &name, source, &meta, 0, 0)?;
+        }
+        Ok(Key { dir, name })
+    }
+
+    fn child_of(&self, dir: i64, name: &[u8], source: i64, meta: &Meta) -> Result<i64> {
+        if let Some(row) = self.entry(dir, name)? {
+            return Ok(row.child);
+        }
+        self.conn
+            .prepare_cached("INSERT INTO dir(parent, name) VALUES(?1, ?2)")?
+            .execute(params![dir, name])?;
+        let id = self.conn.last_insert_rowid();
+        self.insert_entry(dir, name, source, meta, id, 0)?;
+        Ok(id)
+    }
+
+    /// The source that a path below the drives' root belongs to, 0 when none does.
+    fn source_of(&self, path: &[u8]) -> Result<i64> {
+        let mut best = (0, 0usize, false);
+        for s in self.sources()? {
+            let below = s.prefix.is_empty()
+                || path == s.prefix.as_slice()
+                || (path.starts_with(&s.prefix) && path.get(s.prefix.len()) == Some(&b'/'));
+            if below && (!best.2 || s.prefix.len() > best.1) {
+                best = (s.id, s.prefix.len(), true);
+            }
+        }
+        Ok(best.0)
+    }
+
+    /// The key of a path that the catalog knows.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn find(&self, path: &[u8], is_dir: bool) -> Result<Option<Key>> {
+        let mut dir = ROOT_DIR;
+        let mut at = 0;
+        while let Some(n) = path[at..].iter().position(|b| *b == b'/') {
+            let end = at + n + 1;
+            match self.entry(dir, &path[at..end])? {
+                Some(row) if row.child != 0 => dir = row.child,
+                _ => return Ok(None),
+            }
+            at = end;
+        }
+        let mut name = path[at..].to_vec();
+        if is_dir {
+            name.push(b'/');
+        }
+        Ok(self.entry(dir, &name)?.map(|row| Key { dir, name: row.name }))
+    }
+
+    /// Brings the placements of a volume's directories up to what the sources say of them now.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn refresh_dirs(&self, volume: u32) -> Result<()> {
+        self.conn.execute(
+            "UPDATE placement SET mtime = e.mtime, mtime_ns = e.mtime_ns, mode = e.mode, uid = e.uid, \
+             gid = e.gid FROM entry e WHERE placement.volume = ?1 AND placement.kind = 1 \
+             AND e.dir = placement.dir AND e.name = placement.name AND e.gone = 0 AND e.ino <> 0",
+            [volume],
+        )?;
+        Ok(())
+    }
+
+    /// Files on a volume whose content is as in the source and whose owner or mode is not.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn mendable(&self, volume: u32, limit: usize) -> Result<Vec<(Key, Item, Meta)>> {
+        let mut stmt = self.conn.prepare(&format!(
+            "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
+             WHERE p.volume = ?1 AND p.kind = 0 AND p.stored = 1 AND e.kind = 0 AND e.need = 0 AND e.gone = 0 \
+             AND e.ino <> 0 AND p.size = e.size AND p.mtime = e.mtime AND p.mtime_ns = e.mtime_ns \
+             AND (p.mode <> e.mode OR p.uid <> e.uid OR p.gid <> e.gid) LIMIT ?2"
+        ))?;
+        let placed = stmt
+            .query_map(params![volume, limit as i64], from_row)?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut out = Vec::new();
+        for p in placed {
+            if let Some(row) = self.entry(p.key.dir, &p.key.name)? {
+                out.push((p.key, p.item, row.meta));
+            }
+        }
+        Ok(out)
+    }
+
+    /// Forgets all that a volume holds, before its manifest is read anew.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn clear_volume(&self, volume: u32) -> Result<()> {
+        self.conn.execute("DELETE FROM placement WHERE volume = ?1", [volume])?;
+        Ok(())
+    }
+
+    /// What may be removed from a volume: entries gone from their source (when `gone` is true), and older
+    /// versions whose newer one is durable elsewhere. Deepest paths last within a directory's name order;
+    /// the caller removes directories after what they held.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn removable(&self, volume: u32, gone: bool, limit: usize) -> Result<Vec<Placed>> {
+        let mut stmt = self.conn.prepare(&format!(
+            "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
+             WHERE p.volume = ?1 AND ((?2 AND e.gone <> 0) OR (e.gone = 0 AND e.need = 0 AND p.kind <> 1 \
+             AND (p.kind <> e.kind OR p.size <> e.size OR p.mtime <> e.mtime OR p.mtime_ns <> e.mtime_ns) \
+             AND EXISTS (SELECT 1 FROM placement q WHERE q.dir = p.dir AND q.name = p.name \
+             AND q.volume <> p.volume AND q.size = e.size AND q.mtime = e.mtime \
+             AND q.mtime_ns = e.mtime_ns))) ORDER BY p.dir DESC, p.name DESC LIMIT ?3"
+        ))?;
+        let rows = stmt.query_map(params![volume, gone, limit as i64], from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How many regular files, and bytes, are gone from their sources and still on volumes.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn gone_on_volumes(&self) -> Result<(u64, u64)> {
+        let (files, bytes): (i64, i64) = self.conn.query_row(
+            "SELECT count(*), coalesce(sum(p.size), 0) FROM entry e JOIN placement p \
+             ON p.dir = e.dir AND p.name = e.name WHERE e.gone <> 0 AND p.kind = 0",
+            [],
+            |r| Ok((r.get(0)?, r.get(1)?)),
+        )?;
+        Ok((files as u64, bytes as u64))
+    }
+
+    /// The first `limit` paths that are gone from their sources and still on volumes, with the volume.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn gone_paths(&self, limit: usize) -> Result<Vec<(Vec<u8>, u32)>> {
+        let mut stmt = self.conn.prepare(
+            "SELECT e.dir, e.name, p.volume FROM entry e JOIN placement p \
+             ON p.dir = e.dir AND p.name = e.name WHERE e.gone <> 0 AND p.kind <> 1 LIMIT ?1",
+        )?;
+        let rows = stmt
+            .query_map([limit as i64], |r| {
+                Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?, r.get::<_, u32>(2)?))
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        rows.into_iter()
+            .map(|(dir, name, volume)| {
+                let mut path = self.dir_path(dir)?;
+                if !path.is_empty() {
+                    path.push(b'/');
+                }
+                path.extend_from_slice(&name);
+                Ok((path, volume))
+            })
+            .collect()
+    }
+}

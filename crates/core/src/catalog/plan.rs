@@ -1,0 +1,385 @@
+//! Pages of numbers for the planner, and what it decided, stored as runs.
+//!
+//! The planner sees no names: a page is a set of columns, one row an entry, in path order. What comes
+//! back is a volume number a row. It is stored as runs: first and last path of entries that follow each
+//! other and go to the same volume. A run stays true while the volume is written, because between its
+//! ends every entry that still needs a copy belongs to it.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::Catalog;
+use super::order::{Entries, Ordered, Row, Step};
+use crate::error::{Code, Error, Result};
+use crate::meta::Kind;
+
+/// The row needs a place.
+pub const NEEDS_PLACE: u8 = 1;
+/// The row is a directory that holds nothing.
+pub const EMPTY_DIR: u8 = 2;
+/// The answer for a row that needs no place.
+pub const NO_PLACE_NEEDED: u32 = u32::MAX;
+
+/// One page of entries in path order, a column each; all columns have `count` elements.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// How many rows there are.
+    pub count: usize,
+    /// [`Kind`] as a number.
+    pub kind: Vec<u8>,
+    /// [`NEEDS_PLACE`] and [`EMPTY_DIR`].
+    pub flags: Vec<u8>,
+    /// Directories above the entry.
+    pub depth: Vec<u16>,
+    /// Bytes of content.
+    pub size: Vec<f64>,
+    /// Bytes allocated where it lies.
+    pub allocated: Vec<f64>,
+    /// Bytes of the name.
+    pub name_length: Vec<u16>,
+    /// Bytes of the path below the drive's root.
+    pub path_length: Vec<u32>,
+    /// Hard-link group, 0 = none, else dense from 1.
+    pub group: Vec<u32>,
+    /// Names in the group.
+    pub members: Vec<u32>,
+    /// The volume that holds an older version (or another name of the same file), 0 = none.
+    pub home: Vec<u32>,
+    /// Bytes of that older version.
+    pub home_size: Vec<f64>,
+}
+
+/// What `-i` and `-si` leave of a run, by index in the job file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Range {
+    /// Entries before this index belong to other drives.
+    pub from: u64,
+}
+
+/// Hands out pages and takes back the answers.
+pub struct Planner<'c> {
+    catalog: &'c Catalog,
+    run: i64,
+    entries: Ordered<Entries<'c>>,
+    any_placed: bool,
+    /// Sort keys of the rows of the page that was handed out, end to end, and where each ends.
+    keys: Vec<u8>,
+    key_ends: Vec<usize>,
+    sizes: Vec<u64>,
+    kinds: Vec<Kind>,
+    open: Option<OpenRun>,
+    finished: bool,
+}
+
+struct OpenRun {
+    volume: u32,
+    first: Vec<u8>,
+    last: Vec<u8>,
+    files: u64,
+    bytes: u64,
+}
+
+/// What a plan gives one volume (number 0: what fits nowhere).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// The volume's number.
+    pub volume: u32,
+    /// Regular files.
+    pub files: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
+    /// Entries of any kind, in runs.
+    pub runs: u64,
+}
+
+impl Catalog {
+    /// Starts a new plan for what `run` saw that it must be copied; the old plan is forgotten.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn planner(&self, run: i64) -> Result<Planner<'_>> {
+        self.conn.execute_batch("DELETE FROM plan")?;
+        self.conn.execute_batch(
+            "CREATE TEMP TABLE IF NOT EXISTS linkgroup(dev INTEGER, ino INTEGER, number INTEGER, \
+             members INTEGER, PRIMARY KEY(dev, ino)) WITHOUT ROWID; DELETE FROM temp.linkgroup;",
+        )?;
+        self.conn.execute(
+            "INSERT INTO temp.linkgroup SELECT dev, ino, row_number() OVER (ORDER BY dev, ino), count(*) \
+             FROM entry WHERE nlink > 1 AND kind = 0 AND gone = 0 AND need = ?1 \
+             GROUP BY dev, ino HAVING count(*) > 1",
+            [run],
+        )?;
+        let any_placed: bool =
+            self.conn.query_row("SELECT EXISTS(SELECT 1 FROM placement)", [], |r| r.get(0))?;
+        Ok(Planner {
+            catalog: self,
+            run,
+            entries: Ordered::new(Entries(&self.conn))?,
+            any_placed,
+            keys: Vec::new(),
+            key_ends: Vec::new(),
+            sizes: Vec::new(),
+            kinds: Vec::new(),
+            open: None,
+            finished: false,
+        })
+    }
+
+    /// What the stored plan gives each volume, by number.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn plan_shares(&self) -> Result<Vec<Share>> {
+        let mut stmt = self.conn.prepare(
+            "SELECT volume, sum(files), sum(bytes), count(*) FROM plan GROUP BY volume ORDER BY volume",
+        )?;
+        let rows = stmt.query_map([], |r| {
+            Ok(Share {
+                volume: r.get(0)?,
+                files: r.get::<_, i64>(1)? as u64,
+                bytes: r.get::<_, i64>(2)? as u64,
+                runs: r.get::<_, i64>(3)? as u64,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The first `limit` entries that the plan gives to a volume (0: what fits nowhere): path and size.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn planned(&self, run: i64, volume: u32, limit: usize) -> Result<Vec<(Vec<u8>, u64)>> {
+        let mut list = Worklist::new(&self.conn, run, volume)?;
+        let mut out = Vec::new();
+        while out.len() < limit {
+            let Some((path, row)) = list.next_row()? else { break };
+            out.push((path, row.meta.size));
+        }
+        Ok(out)
+    }
+}
+
+impl Planner<'_> {
+    /// The next page of at most `limit` rows; `None` when all were handed out.
+    ///
+    /// # Errors
+    /// What SQLite answers; `Code::Internal` when the page before was not answered.
+    pub fn page(&mut self, limit: usize) -> Result<Option<Page>> {
+        if !self.key_ends.is_empty() {
+            return Err(Error::new(Code::Internal, "planning", "the page before has no answer yet"));
+        }
+        let mut page = Page::default();
+        while page.count < limit {
+            let row = match self.entries.step()? {
+                None => break,
+                Some(Step::Leave) => continue,
+                Some(Step::Entry(row)) => row,
+            };
+            self.add(&mut page, &row)?;
+        }
+        if page.count == 0 {
+            self.close_run()?;
+            self.finished = true;
+            return Ok(None);
+        }
+        Ok(Some(page))
+    }
+
+    fn add(&mut self, page: &mut Page, row: &Row) -> Result<()> {
+        let needs = row.need == self.run;
+        let is_dir = row.meta.kind == Kind::Dir;
+        let empty = is_dir && self.entries.is_empty_dir();
+        // A file that needs nothing is no row: only directories frame the rest.
+        if !needs && !is_dir {
+            return Ok(());
+        }
+        let mut flags = 0;
+        if needs && (!is_dir || empty) {
+            flags |= NEEDS_PLACE;
+        }
+        if empty {
+            flags |= EMPTY_DIR;
+        }
+        let mut home = (0u32, 0u64);
+        let mut group = (0u32, 0u32);
+        let mut size = row.meta.size;
+        if flags & NEEDS_PLACE != 0 {
+            if self.any_placed {
+                home = self.home(row)?;
+            }
+            if row.meta.nlink > 1 && row.meta.kind == Kind::File {
+                if let Some(volume) = self.linked_home(row)? {
+                    // Another name of it is on that volume already: only the name costs anything there.
+                    home = (volume, 0);
+                    size = 0;
+                } else {
+                    group = self.group(row)?;
+                }
+            }
+        }
+        page.count += 1;
+        page.kind.push(row.meta.kind as u8);
+        page.flags.push(flags);
+        page.depth.push(u16::try_from(self.entries.depth()).unwrap_or(u16::MAX));
+        page.size.push(size as f64);
+        page.allocated.push(row.meta.allocated as f64);
+        page.name_length.push(u16::try_from(row.name.len()).unwrap_or(u16::MAX));
+        page.path_length.push(u32::try_from(self.entries.path().len()).unwrap_or(u32::MAX));
+        page.group.push(group.0);
+        page.members.push(group.1);
+        page.home.push(home.0);
+        page.home_size.push(home.1 as f64);
+        self.keys.extend_from_slice(self.entries.key());
+        self.key_ends.push(self.keys.len());
+        self.sizes.push(row.meta.size);
+        self.kinds.push(row.meta.kind);
+        Ok(())
+    }
+
+    fn home(&self, row: &Row) -> Result<(u32, u64)> {
+        let mut stmt = self.catalog.conn.prepare_cached(
+            "SELECT volume, size FROM placement WHERE dir = ?1 AND name = ?2 ORDER BY volume LIMIT 1",
+        )?;
+        let found = stmt
+            .query_row(params![row.dir, row.name], |r| Ok((r.get(0)?, r.get::<_, i64>(1)? as u64)))
+            .optional()?;
+        Ok(found.unwrap_or((0, 0)))
+    }
+
+    fn linked_home(&self, row: &Row) -> Result<Option<u32>> {
+        if !self.any_placed {
+            return Ok(None);
+        }
+        let mut stmt = self.catalog.conn.prepare_cached(
+            "SELECT p.volume FROM entry e JOIN placement p ON p.dir = e.dir AND p.name = e.name \
+             WHERE e.dev = ?1 AND e.ino = ?2 AND e.nlink > 1 AND e.kind = 0 AND e.need = 0 AND e.gone = 0 \
+             AND p.size = ?3 AND p.mtime = ?4 AND p.mtime_ns = ?5 AND p.stored = 1 LIMIT 1",
+        )?;
+        let m = &row.meta;
+        Ok(stmt
+            .query_row(
+                params![m.dev as i64, m.ino as i64, m.size as i64, m.mtime.sec, m.mtime.nsec],
+                |r| r.get(0),
+            )
+            .optional()?)
+    }
+
+    fn group(&self, row: &Row) -> Result<(u32, u32)> {
+        let mut stmt = self
+            .catalog
+            .conn
+            .prepare_cached("SELECT number, members FROM temp.linkgroup WHERE dev = ?1 AND ino = ?2")?;
+        let found = stmt
+            .query_row(params![row.meta.dev as i64, row.meta.ino as i64], |r| {
+                Ok((r.get(0)?, r.get(1)?))
+            })
+            .optional()?;
+        Ok(found.unwrap_or((0, 0)))
+    }
+
+    /// Takes the answer for the page that was handed out: a volume number a row, 0 for what fits
+    /// nowhere, [`NO_PLACE_NEEDED`] for the rest.
+    ///
+    /// # Errors
+    /// `Code::Internal` when the number of answers is wrong; what SQLite answers.
+    pub fn answer(&mut self, volumes: &[u32]) -> Result<()> {
+        if volumes.len() != self.key_ends.len() {
+            return Err(Error::new(Code::Internal, "planning", "an answer of the wrong length"));
+        }
+        let mut start = 0;
+        for i in 0..volumes.len() {
+            let key = start..self.key_ends[i];
+            start = self.key_ends[i];
+            let volume = volumes[i];
+            if volume == NO_PLACE_NEEDED {
+                continue;
+            }
+            if self.open.as_ref().is_some_and(|r| r.volume != volume) {
+                self.close_run()?;
+            }
+            let key = &self.keys[key];
+            let is_file = self.kinds[i] == Kind::File;
+            let run = self.open.get_or_insert_with(|| OpenRun {
+                volume,
+                first: key.to_vec(),
+                last: Vec::new(),
+                files: 0,
+                bytes: 0,
+            });
+            run.last.clear();
+            run.last.extend_from_slice(key);
+            if is_file {
+                run.files += 1;
+                run.bytes += self.sizes[i];
+            }
+        }
+        self.keys.clear();
+        self.key_ends.clear();
+        self.sizes.clear();
+        self.kinds.clear();
+        Ok(())
+    }
+
+    fn close_run(&mut self) -> Result<()> {
+        if let Some(r) = self.open.take() {
+            self.catalog
+                .conn
+                .prepare_cached(
+                    "INSERT INTO plan(volume, first, last, files, bytes) VALUES(?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![r.volume, r.first, r.last, r.files as i64, r.bytes as i64])?;
+        }
+        Ok(())
+    }
+}
+
+/// What the stored plan gives to one volume, entry by entry in path order.
+pub struct Worklist<'c> {
+    conn: &'c Connection,
+    run: i64,
+    volume: u32,
+    seq: i64,
+    current: Option<(Ordered<Entries<'c>>, Vec<u8>)>,
+}
+
+impl<'c> Worklist<'c> {
+    /// Starts at the first entry.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn new(conn: &'c Connection, run: i64, volume: u32) -> Result<Self> {
+        Ok(Worklist { conn, run, volume, seq: 0, current: None })
+    }
+
+    /// The next entry with its path below the drive's root.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn next_row(&mut self) -> Result<Option<(Vec<u8>, Row)>> {
+        loop {
+            if let Some((entries, last)) = &mut self.current {
+                while let Some(row) = entries.next_entry()? {
+                    if entries.key() > last.as_slice() {
+                        break;
+                    }
+                    let wanted = row.need == self.run
+                        && (row.meta.kind != Kind::Dir || entries.is_empty_dir());
+                    if wanted {
+                        return Ok(Some((entries.path().to_vec(), row)));
+                    }
+                }
+                self.current = None;
+            }
+            let mut stmt = self.conn.prepare_cached(
+                "SELECT seq, first, last FROM plan WHERE volume = ?1 AND seq > ?2 ORDER BY seq LIMIT 1",
+            )?;
+            let next = stmt
+                .query_row(params![self.volume, self.seq], |r| {
+                    Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?, r.get::<_, Vec<u8>>(2)?))
+                })
+                .optional()?;
+            let Some((seq, first, last)) = next else { return Ok(None) };
+            self.seq = seq;
+            self.current = Some((Ordered::seek(Entries(self.conn), &first)?, last));
+        }
+    }
+}

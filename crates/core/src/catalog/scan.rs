@@ -1,0 +1,462 @@
+//! Comparing what a walk finds with what the catalog knows, directory by directory.
+//!
+//! Each listing is merged with the rows of its directory (both are sorted), and only differences are
+//! written. An entry counts as gone only when its directory was read to the end and it was not in it;
+//! what a filter, a list, an error or a mount point hid is unknown, and unknown is not gone.
+//! Nothing is removed here from any drive: that needs a yes, later.
+
+use std::collections::HashMap;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::Catalog;
+use super::order::{ENTRY_COLUMNS, Row, entry_from_row};
+use super::schema::{ROOT_DIR, ROOT_PARENT};
+use crate::error::{Code, Error, Result};
+use crate::meta::{Kind, Meta};
+use crate::walk::{Listing, What};
+
+/// Rows written between two commits.
+const BATCH: u64 = 50_000;
+
+/// What a scan of one source found, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Regular files that were known before and not gone.
+    pub known_files: u64,
+    /// Entries seen, of any kind.
+    pub entries: u64,
+    /// Regular files seen.
+    pub files: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
+    /// New regular files, and those left over from a run that did not get to them.
+    pub new_files: u64,
+    /// Bytes of the new ones.
+    pub new_bytes: u64,
+    /// Regular files whose size or time differs.
+    pub changed_files: u64,
+    /// Bytes of the changed ones.
+    pub changed_bytes: u64,
+    /// Regular files that are gone from the source.
+    pub gone_files: u64,
+    /// Bytes that they had.
+    pub gone_bytes: u64,
+    /// Whether the source's root held nothing at all.
+    pub root_empty: bool,
+}
+
+/// The merge of one source's walk into the catalog.
+pub struct Scan<'c> {
+    catalog: &'c Catalog,
+    run: i64,
+    source: i64,
+    root_dir: i64,
+    /// Walk tokens whose listing is still to come: catalog directory, and whether it is new.
+    pending: HashMap<u64, (i64, bool)>,
+    since_commit: u64,
+    /// The numbers so far.
+    pub tally: Tally,
+}
+
+impl Catalog {
+    /// Starts to merge a walk of the source `source`, which lies at `prefix` on the drives.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn scan(&self, run: i64, source: i64, prefix: &[u8], root: &Meta) -> Result<Scan<'_>> {
+        let known: i64 = self.conn.query_row(
+            "SELECT count(*) FROM entry WHERE source = ?1 AND kind = 0 AND gone = 0",
+            [source],
+            |r| r.get(0),
+        )?;
+        self.conn.execute_batch("BEGIN")?;
+        let mut scan = Scan {
+            catalog: self,
+            run,
+            source,
+            root_dir: ROOT_DIR,
+            pending: HashMap::new(),
+            since_commit: 0,
+            tally: Tally { known_files: known as u64, ..Tally::default() },
+        };
+        if root.kind == Kind::Dir {
+            let (dir, fresh) = if prefix.is_empty() {
+                scan.upsert_dir(ROOT_PARENT, b"/", root)?
+            } else {
+                let mut name = prefix.to_vec();
+                name.push(b'/');
+                scan.upsert_dir(ROOT_DIR, &name, root)?
+            };
+            scan.root_dir = dir;
+            scan.pending.insert(0, (dir, fresh));
+        } else {
+            let known = self.entry(ROOT_DIR, prefix)?;
+            scan.found(ROOT_DIR, prefix, root, known.as_ref(), None)?;
+        }
+        Ok(scan)
+    }
+
+    /// One entry by its key.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn entry(&self, dir: i64, name: &[u8]) -> Result<Option<Row>> {
+        let mut stmt = self.conn.prepare_cached(&format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE dir = ?1 AND name = ?2"
+        ))?;
+        Ok(stmt.query_row(params![dir, name], entry_from_row).optional()?)
+    }
+
+    /// Takes back what a run marked as gone below one source: after a walk with errors, or where the
+    /// source looks as if it were not mounted.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn forget_gone(&self, run: i64, source: i64) -> Result<()> {
+        self.conn.execute(
+            "UPDATE entry SET gone = 0 WHERE gone = ?1 AND source = ?2",
+            params![run, source],
+        )?;
+        Ok(())
+    }
+
+    /// Drops entries that are gone from their source and that no drive holds.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn drop_gone_unplaced(&self) -> Result<()> {
+        self.conn.execute(
+            "DELETE FROM entry WHERE gone <> 0 AND NOT EXISTS (SELECT 1 FROM placement p \
+             WHERE p.dir = entry.dir AND p.name = entry.name)",
+            [],
+        )?;
+        Ok(())
+    }
+}
+
+impl Scan<'_> {
+    /// Merges one listing.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn listing(&mut self, listing: &Listing) -> Result<()> {
+        let Some((dir, fresh)) = self.pending.remove(&listing.token) else {
+            return Err(Error::new(Code::Internal, "merging a walk", "a listing without a parent")
+                .with_path(&listing.path));
+        };
+        if listing.token == 0 && listing.complete && listing.entries.is_empty() {
+            self.tally.root_empty = true;
+        }
+        let mut known = if fresh { Vec::new() } else { self.known(dir)? }.into_iter().peekable();
+        let mut name = Vec::new();
+        for found in &listing.entries {
+            name.clear();
+            name.extend_from_slice(listing.name(found));
+            let (meta, child) = match &found.what {
+                What::Known { meta, child } => (meta, *child),
+                What::Unknown => {
+                    // Not looked at: whatever is known under this name, of either kind, stays as it is.
+                    self.gone_before(&mut known, &name, listing.complete)?;
+                    let mut as_dir = name.clone();
+                    as_dir.push(b'/');
+                    while known.next_if(|k| k.name == name || k.name == as_dir).is_some() {}
+                    continue;
+                }
+            };
+            if meta.kind == Kind::Dir {
+                name.push(b'/');
+            }
+            self.gone_before(&mut known, &name, listing.complete)?;
+            let row = known.next_if(|k| k.name == name);
+            self.found(dir, &name, meta, row.as_ref(), child)?;
+        }
+        while let Some(row) = known.next() {
+            if listing.complete {
+                self.gone(&row)?;
+            }
+        }
+        self.commit_sometimes()
+    }
+
+    /// Ends the merge; with `keep_gone` false nothing counts as gone.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn finish(mut self, keep_gone: bool) -> Result<Tally> {
+        if !keep_gone && self.tally.gone_files > 0 {
+            self.catalog.forget_gone(self.run, self.source)?;
+            self.tally.gone_files = 0;
+            self.tally.gone_bytes = 0;
+        }
+        self.catalog.conn.execute_batch("COMMIT")?;
+        Ok(self.tally)
+    }
+
+    fn known(&self, dir: i64) -> Result<Vec<Row>> {
+        let mut stmt = self.catalog.conn.prepare_cached(&format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE dir = ?1 AND source = ?2 ORDER BY name"
+        ))?;
+        let rows = stmt.query_map([dir, self.source], entry_from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Known rows that come before `name` were not in the listing.
+    fn gone_before(
+        &mut self,
+        known: &mut std::iter::Peekable<std::vec::IntoIter<Row>>,
+        name: &[u8],
+        complete: bool,
+    ) -> Result<()> {
+        while let Some(row) = known.next_if(|k| k.name.as_slice() < name) {
+            if complete {
+                self.gone(&row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn found(
+        &mut self,
+        dir: i64,
+        name: &[u8],
+        meta: &Meta,
+        known: Option<&Row>,
+        child: Option<u64>,
+    ) -> Result<()> {
+        self.tally.entries += 1;
+        if meta.kind == Kind::File {
+            self.tally.files += 1;
+            self.tally.bytes += meta.size;
+        }
+        if meta.kind == Kind::Dir {
+            let (id, fresh) = match known {
+                Some(row) => {
+                    self.refresh(row, meta)?;
+                    (row.child, false)
+                }
+                None => self.upsert_dir(dir, name, meta)?,
+            };
+            if let Some(token) = child {
+                self.pending.insert(token, (id, fresh));
+            }
+            return Ok(());
+        }
+        match known {
+            Some(row) => self.refresh(row, meta),
+            None => {
+                self.count_new(meta);
+                self.insert(dir, name, meta, 0)
+            }
+        }
+    }
+
+    fn count_new(&mut self, meta: &Meta) {
+        if meta.kind == Kind::File {
+            self.tally.new_files += 1;
+            self.tally.new_bytes += meta.size;
+        }
+    }
+
+    /// Brings a known row up to date; writes nothing when nothing differs.
+    fn refresh(&mut self, row: &Row, meta: &Meta) -> Result<()> {
+        let old = &row.meta;
+        // A directory's size and time change with what is in it; that alone copies nothing.
+        let content_differs = meta.kind != Kind::Dir
+            && (old.kind != meta.kind
+                || old.size != meta.size
+                || old.mtime != meta.mtime
+                || old.rdev != meta.rdev);
+        let need = if content_differs || row.need != 0 { self.run } else { 0 };
+        if content_differs && row.need == 0 && row.gone == 0 {
+            if meta.kind == Kind::File {
+                self.tally.changed_files += 1;
+                self.tally.changed_bytes += meta.size;
+            }
+        } else if need != 0 {
+            self.count_new(meta);
+        }
+        if *old == *meta && row.need == need && row.gone == 0 {
+            return Ok(());
+        }
+        let mut stmt = self.catalog.conn.prepare_cached(
+            "UPDATE entry SET kind = ?3, size = ?4, allocated = ?5, mtime = ?6, mtime_ns = ?7, mode = ?8, \
+             uid = ?9, gid = ?10, dev = ?11, ino = ?12, nlink = ?13, rdev = ?14, need = ?15, gone = 0 \
+             WHERE dir = ?1 AND name = ?2",
+        )?;
+        stmt.execute(params![
+            row.dir,
+            row.name,
+            meta.kind as u8,
+            meta.size as i64,
+            meta.allocated as i64,
+            meta.mtime.sec,
+            meta.mtime.nsec,
+            meta.mode,
+            meta.uid,
+            meta.gid,
+            meta.dev as i64,
+            meta.ino as i64,
+            meta.nlink,
+            meta.rdev as i64,
+            need
+        ])?;
+        self.since_commit += 1;
+        Ok(())
+    }
+
+    fn upsert_dir(&mut self, parent: i64, name: &[u8], meta: &Meta) -> Result<(i64, bool)> {
+        if let Some(row) = self.catalog.entry(parent, name)? {
+            self.refresh(&row, meta)?;
+            return Ok((row.child, false));
+        }
+        let conn = &self.catalog.conn;
+        let id = if parent == ROOT_PARENT {
+            ROOT_DIR
+        } else {
+            conn.prepare_cached("INSERT INTO dir(parent, name) VALUES(?1, ?2)")?
+                .execute(params![parent, name])?;
+            conn.last_insert_rowid()
+        };
+        self.insert(parent, name, meta, id)?;
+        // The root exists before its first entry does, and a source that joins later may find it filled.
+        Ok((id, parent != ROOT_PARENT))
+    }
+
+    fn insert(&mut self, dir: i64, name: &[u8], meta: &Meta, child: i64) -> Result<()> {
+        self.catalog.insert_entry(dir, name, self.source, meta, child, self.run)?;
+        self.since_commit += 1;
+        Ok(())
+    }
+
+    /// Marks an entry, and all below it, as gone; a directory only when nothing of another source is
+    /// left in it.
+    fn gone(&mut self, row: &Row) -> Result<()> {
+        let mut todo = vec![row.clone()];
+        let mut rows: Vec<Row> = Vec::new();
+        while let Some(row) = todo.pop() {
+            if row.child != 0 {
+                todo.extend(self.known(row.child)?);
+            }
+            if row.gone == 0 {
+                rows.push(row);
+            }
+        }
+        let conn = &self.catalog.conn;
+        for row in rows.iter().rev() {
+            if row.child != 0 {
+                let held: bool = conn
+                    .prepare_cached("SELECT EXISTS(SELECT 1 FROM entry WHERE dir = ?1 AND gone = 0)")?
+                    .query_row([row.child], |r| r.get(0))?;
+                if held {
+                    continue;
+                }
+            }
+            if row.meta.kind == Kind::File {
+                self.tally.gone_files += 1;
+                self.tally.gone_bytes += row.meta.size;
+            }
+            conn.prepare_cached("UPDATE entry SET gone = ?3 WHERE dir = ?1 AND name = ?2")?
+                .execute(params![row.dir, row.name, self.run])?;
+            self.since_commit += 1;
+        }
+        Ok(())
+    }
+
+    /// Merges one entry that a list names, with the directories above it.
+    ///
+    /// `path` is below the source's root; `stat` gives what a directory above it is.
+    ///
+    /// # Errors
+    /// What SQLite and `stat` answer.
+    pub fn listed(
+        &mut self,
+        path: &[u8],
+        meta: &Meta,
+        stat: &mut dyn FnMut(&[u8]) -> Result<Meta>,
+    ) -> Result<()> {
+        let mut dir = self.root_dir;
+        let mut at = 0;
+        while let Some(n) = path[at..].iter().position(|b| *b == b'/') {
+            let end = at + n + 1;
+            let name = &path[at..end];
+            dir = match self.catalog.entry(dir, name)? {
+                Some(row) => {
+                    if row.gone != 0 {
+                        self.refresh(&row, &row.meta)?;
+                    }
+                    row.child
+                }
+                None => {
+                    let meta = stat(&path[..end - 1])?;
+                    self.upsert_dir(dir, name, &meta)?.0
+                }
+            };
+            at = end;
+        }
+        let name = &path[at..];
+        let known = self.catalog.entry(dir, name)?;
+        self.found(dir, name, meta, known.as_ref(), None)?;
+        self.commit_sometimes()
+    }
+
+    fn commit_sometimes(&mut self) -> Result<()> {
+        if self.since_commit >= BATCH {
+            self.catalog.conn.execute_batch("COMMIT; BEGIN")?;
+            self.since_commit = 0;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Scan<'_> {
+    fn drop(&mut self) {
+        // A scan that is broken off keeps what it wrote: every row of it is true, and the next one
+        // looks again. After `finish` there is no transaction and this does nothing.
+        if !self.catalog.conn.is_autocommit() {
+            let _ = self.catalog.conn.execute_batch("COMMIT");
+        }
+    }
+}
+
+impl Catalog {
+    /// Inserts an entry that the catalog does not know.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub(crate) fn insert_entry(
+        &self,
+        dir: i64,
+        name: &[u8],
+        source: i64,
+        meta: &Meta,
+        child: i64,
+        need: i64,
+    ) -> Result<()> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO entry VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+                 ?15, ?16, ?17, 0)",
+            )?
+            .execute(params![
+                dir,
+                name,
+                source,
+                meta.kind as u8,
+                meta.size as i64,
+                meta.allocated as i64,
+                meta.mtime.sec,
+                meta.mtime.nsec,
+                meta.mode,
+                meta.uid,
+                meta.gid,
+                meta.dev as i64,
+                meta.ino as i64,
+                meta.nlink,
+                meta.rdev as i64,
+                child,
+                need
+            ])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! Closing a drive: directory times, manifest, sums, README, and the word that it is complete.
+//!
+//! The order is the promise: everything flushed, then the manifest durable, then volume.json, then the
+//! journal removed. Whatever is cut off in between, the next opening finds either the journal or the
+//! manifest that replaces it.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+
+use super::drive::{Drive, join};
+use crate::cancel::CancelToken;
+use crate::catalog::Catalog;
+use crate::catalog::order::{Ordered, Step};
+use crate::catalog::place::{OnVolume, Placed};
+use crate::catalog::{ROOT_DIR, ROOT_PARENT};
+use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
+use crate::format::item::Algorithm;
+use crate::format::manifest::{Header, ManifestWriter};
+use crate::format::{readme, sums};
+use crate::meta::{Kind, Meta};
+use crate::progress::Progress;
+use crate::sys;
+
+/// What stands on a drive that was closed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// Entries in the manifest.
+    pub entries: u64,
+    /// Regular files.
+    pub files: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
+}
+
+/// Closes an open drive. `date` is now, RFC 3339 in UTC, when all that was planned for the drive is there;
+/// `None` when something is still to come.
+///
+/// # Errors
+/// `Code::DriveFailed` when anything of it cannot be made durable: the drive is then not complete, its
+/// journal still stands, and the next opening finishes it. Never retried here.
+pub fn close(
+    mut drive: Drive,
+    catalog: &Catalog,
+    date: Option<&str>,
+    cancel: &CancelToken,
+    progress: &Progress,
+) -> Result<Closed> {
+    progress.phase.store(3, std::sync::atomic::Ordering::Relaxed);
+    let failed = |e: Error| {
+        if e.code == Code::Cancelled || e.code == Code::DriveChanged {
+            e
+        } else {
+            e.with_code(Code::DriveFailed)
+        }
+    };
+    drive.check_mounted()?;
+    catalog.refresh_dirs(drive.identity.volume.number)?;
+    drive.barrier().map_err(failed)?;
+    let closed = write_lists(&drive, catalog, cancel, progress).map_err(failed)?;
+    drive.identity.closed = date.map(str::to_owned);
+    drive.write_own(b"README.txt", readme::text(&drive.identity, Some(Algorithm::Sha256)).as_bytes())
+        .map_err(failed)?;
+    drive.barrier().map_err(failed)?;
+    drive.write_own(b"volume.json", &drive.identity.to_bytes()?).map_err(failed)?;
+    let journal = drive.journal_path();
+    sys::unlink(drive.own.as_fd(), b"journal.log", false).at("removing", &journal).map_err(failed)?;
+    drive.clear_tmp(&|_| false).map_err(failed)?;
+    let tmp = join(&drive.path, b".mvcopy/tmp");
+    sys::unlink(drive.own.as_fd(), b"tmp", true).at("removing", &tmp).map_err(failed)?;
+    drive.barrier().map_err(failed)?;
+    Ok(closed)
+}
+
+/// Writes manifest.jsonl and SHA256SUMS in one pass over the catalog, and sets the directories' metadata
+/// on the way: children before their parents.
+fn write_lists(
+    drive: &Drive,
+    catalog: &Catalog,
+    cancel: &CancelToken,
+    progress: &Progress,
+) -> Result<Closed> {
+    let manifest_path = join(&drive.path, b".mvcopy/manifest.jsonl");
+    let sums_path = join(&drive.path, b".mvcopy/SHA256SUMS");
+    let identity = &drive.identity;
+    let header = Header {
+        set: identity.set.id.clone(),
+        volume: identity.volume.id.clone(),
+        number: identity.volume.number,
+    };
+    let mut manifest =
+        ManifestWriter::new(drive.begin_own(b"manifest.jsonl")?, &manifest_path, &header)?;
+    let mut sums = drive.begin_own(b"SHA256SUMS")?;
+    let mut lines = Vec::with_capacity(1 << 16);
+    let mut closed = Closed::default();
+    let mut dirs: Vec<Placed> = Vec::new();
+    let volume = identity.volume.number;
+    let mut entries = Ordered::new(OnVolume { catalog, volume })?;
+    while let Some(step) = entries.step()? {
+        if cancel.is_now() {
+            return Err(Error::cancelled());
+        }
+        let mut placed = match step {
+            Step::Leave => {
+                if let Some(dir) = dirs.pop() {
+                    set_dir(drive, &dir, progress)?;
+                }
+                continue;
+            }
+            Step::Entry(placed) => placed,
+        };
+        placed.item.path = entries.path().to_vec();
+        manifest.push(&placed.item)?;
+        closed.entries += 1;
+        if placed.item.kind == Kind::File {
+            closed.files += 1;
+            closed.bytes += placed.item.size;
+        }
+        if let (Some(digest), true) = (&placed.item.digest, placed.item.stored) {
+            sums::push_line(&mut lines, digest, &placed.item.path);
+        }
+        if lines.len() >= 1 << 16 {
+            sums.write_all(&lines).at("writing", &sums_path)?;
+            lines.clear();
+        }
+        if placed.item.kind == Kind::Dir {
+            dirs.push(placed);
+        }
+    }
+    if let Some(root) = catalog.entry(ROOT_PARENT, b"/")?
+        && root.child == ROOT_DIR
+    {
+        set_dir_meta(drive, b"", &root.meta, progress)?;
+    }
+    sums.write_all(&lines).at("writing", &sums_path)?;
+    let (_, file) = manifest.finish()?;
+    drive.finish_own(file, b"manifest.jsonl")?;
+    drive.finish_own(sums, b"SHA256SUMS")?;
+    Ok(closed)
+}
+
+fn set_dir(drive: &Drive, placed: &Placed, progress: &Progress) -> Result<()> {
+    let item = &placed.item;
+    let meta = Meta {
+        kind: Kind::Dir,
+        size: 0,
+        allocated: 0,
+        mtime: item.mtime,
+        mode: item.mode,
+        uid: item.uid,
+        gid: item.gid,
+        dev: 0,
+        ino: 0,
+        nlink: 0,
+        rdev: 0,
+    };
+    set_dir_meta(drive, &item.path, &meta, progress)
+}
+
+fn set_dir_meta(drive: &Drive, path: &[u8], want: &Meta, progress: &Progress) -> Result<()> {
+    let whole = join(&drive.path, path);
+    let result = sys::open_dir_beneath(drive.root.as_fd(), path, true)
+        .at("opening", &whole)
+        .and_then(|fd| {
+            let now = sys::stat_fd(fd.as_fd()).at("looking at", &whole)?;
+            if now.mode == want.mode
+                && now.uid == want.uid
+                && now.gid == want.gid
+                && now.mtime == want.mtime
+            {
+                return Ok(());
+            }
+            sys::set_metadata(fd.as_fd(), Some(&now), want)
+                .at("setting owner, mode and times of", &whole)
+                .map(|_| ())
+        });
+    match result {
+        Ok(()) => Ok(()),
+        Err(e) if super::file::target_fault(&e).is_none() => Err(e),
+        Err(e) => {
+            progress.fail(FileError::from_error(FileFault::Failed, &whole, &e));
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! Writing what the plan gives to one volume.
+//!
+//! The calling thread reads the plan, hands work to the copiers and commits what they made; each copier
+//! is a thread of its own. With no copier threads at all everything happens on the calling thread, in one
+//! order: that is what the tests that kill it at every system call use.
+
+use std::collections::{HashMap, HashSet};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::drive::Drive;
+use super::epoch::{Committer, Flushed, Ready};
+use super::file::{Copier, How, Made, SourceRoot, Work};
+use crate::cancel::CancelToken;
+use crate::catalog::Catalog;
+use crate::catalog::order::Row;
+use crate::catalog::place::Key;
+use crate::catalog::plan::Worklist;
+use crate::error::{Code, Error, FileError, FileFault, Result};
+use crate::meta::Kind;
+use crate::progress::Progress;
+use crate::sys;
+
+/// How to write a volume.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Copier threads; 0 does everything on the calling thread.
+    pub workers: usize,
+    /// Whether digests are made.
+    pub digest: bool,
+    /// Whether a foreign file under one of our names is replaced.
+    pub adopt: bool,
+    /// How long a group of files may grow before it is made durable.
+    pub epoch: Duration,
+    /// How many bytes a group may have.
+    pub epoch_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            workers: 2,
+            digest: true,
+            adopt: false,
+            epoch: Duration::from_secs(5),
+            epoch_bytes: 4 << 30,
+        }
+    }
+}
+
+/// How many entries a group may have: their records are kept in memory until they are promised.
+const EPOCH_ENTRIES: usize = 16_384;
+
+/// Work that is handed out and not yet back.
+const IN_FLIGHT: usize = 1_024;
+
+/// After so many files without room in spite of the plan, the drive counts as full.
+const FULL_AFTER: u64 = 3;
+
+/// What came of writing one volume.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// Entries that are on the drive now, durably.
+    pub entries: u64,
+    /// Regular files among them.
+    pub files: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
+    /// Files that failed.
+    pub failed: u64,
+    /// Files that vanished.
+    pub vanished: u64,
+    /// Files that kept changing.
+    pub changing: u64,
+    /// Foreign files that stand in the way.
+    pub foreign: u64,
+    /// Files that found no room: they are to be planned anew.
+    pub no_room: u64,
+    /// The owner asked for an end; the rest is still to do.
+    pub stopped: bool,
+    /// What could not be kept on this file system, with how often.
+    pub losses: Vec<(String, u64)>,
+}
+
+/// Writes what the stored plan gives to the drive's volume; returns when all of it is promised, failed,
+/// or the owner asked for an end.
+///
+/// # Errors
+/// `Code::DriveFailed` and `Code::DriveChanged`: what was promised until then is in the catalog and on the
+/// drive, and nothing else is claimed. `Code::Cancelled` for an immediate end.
+pub fn copy_volume(
+    drive: &mut Drive,
+    catalog: &Catalog,
+    run: i64,
+    options: &Options,
+    cancel: &CancelToken,
+    progress: &Progress,
+) -> Result<Outcome> {
+    let sources = open_sources(catalog)?;
+    let mut writer = Writer {
+        catalog,
+        run,
+        options,
+        cancel,
+        progress,
+        sources,
+        links: drive.abilities.links,
+        outcome: Outcome::default(),
+        barrier_failures: 0,
+        full: false,
+        retries: Vec::new(),
+        tried: false,
+    };
+    progress.phase.store(1, std::sync::atomic::Ordering::Relaxed);
+    let shared = drive.share();
+    let mut losses: HashMap<&'static str, u64> = HashMap::new();
+    let result = if options.workers == 0 {
+        let mut copier = Copier::new(&shared, options.digest, cancel, progress);
+        let result = writer.run_all(drive, &mut Inline(&mut copier));
+        losses = std::mem::take(&mut copier.losses);
+        result
+    } else {
+        std::thread::scope(|scope| {
+            let (work_to, work) = bounded::<Work>(IN_FLIGHT);
+            let (done_to, done) = bounded::<(Work, Made)>(IN_FLIGHT);
+            let mut threads = Vec::new();
+            for n in 0..options.workers {
+                let (work, done_to, shared) = (work.clone(), done_to.clone(), &shared);
+                let thread = std::thread::Builder::new()
+                    .name(format!("copy-{n}"))
+                    .spawn_scoped(scope, move || {
+                        let mut copier =
+                            Copier::new(shared, options.digest, cancel, progress);
+                        for work in work {
+                            let made = copier.make(&work);
+                            if done_to.send((work, made)).is_err() {
+                                break;
+                            }
+                        }
+                        copier.losses
+                    })
+                    .map_err(|e| Error::io("starting a thread for", &shared.path, &e));
+                match thread {
+                    Ok(thread) => threads.push(thread),
+                    Err(e) if threads.is_empty() => return Err(e),
+                    Err(_) => break,
+                }
+            }
+            drop((work, done_to));
+            let mut pool = Pool { work: Some(work_to), done, in_flight: 0 };
+            let mut result = writer.run_all(drive, &mut pool);
+            pool.work = None;
+            // Copiers that still have something to hand over must not wait for us.
+            while pool.done.recv().is_ok() {}
+            for thread in threads {
+                match thread.join() {
+                    Ok(lost) => lost.into_iter().for_each(|(k, n)| *losses.entry(k).or_default() += n),
+                    Err(_) => {
+                        result = Err(Error::new(Code::Internal, "copying", "a copier panicked"));
+                    }
+                }
+            }
+            result
+        })
+    };
+    let mut outcome = std::mem::take(&mut writer.outcome);
+    outcome.losses = losses.into_iter().map(|(k, n)| (k.to_owned(), n)).collect();
+    outcome.losses.sort();
+    result.map(|()| outcome)
+}
+
+/// Where work goes and results come from.
+trait Copiers {
+    /// Hands work out; `Some` when the result is there at once.
+    fn submit(&mut self, work: Work) -> Result<Option<(Work, Made)>>;
+    /// Whether more can be handed out without waiting.
+    fn has_room(&self) -> bool;
+    /// Waits for a result, up to `timeout`; `None` when none came or none is due.
+    fn next(&mut self, timeout: Duration) -> Result<Option<(Work, Made)>>;
+    /// How much is out.
+    fn in_flight(&self) -> usize;
+}
+
+struct Inline<'c, 'a>(&'c mut Copier<'a>);
+
+impl Copiers for Inline<'_, '_> {
+    fn submit(&mut self, work: Work) -> Result<Option<(Work, Made)>> {
+        let made = self.0.make(&work);
+        Ok(Some((work, made)))
+    }
+    fn has_room(&self) -> bool {
+        true
+    }
+    fn next(&mut self, _timeout: Duration) -> Result<Option<(Work, Made)>> {
+        Ok(None)
+    }
+    fn in_flight(&self) -> usize {
+        0
+    }
+}
+
+struct Pool {
+    work: Option<Sender<Work>>,
+    done: Receiver<(Work, Made)>,
+    in_flight: usize,
+}
+
+fn dead() -> Error {
+    Error::new(Code::Internal, "copying", "the copiers have ended")
+}
+
+impl Copiers for Pool {
+    fn submit(&mut self, work: Work) -> Result<Option<(Work, Made)>> {
+        self.work.as_ref().ok_or_else(dead)?.send(work).map_err(|_| dead())?;
+        self.in_flight += 1;
+        Ok(None)
+    }
+    fn has_room(&self) -> bool {
+        self.in_flight < IN_FLIGHT
+    }
+    fn next(&mut self, timeout: Duration) -> Result<Option<(Work, Made)>> {
+        if self.in_flight == 0 {
+            return Ok(None);
+        }
+        match self.done.recv_timeout(timeout) {
+            Ok(done) => {
+                self.in_flight -= 1;
+                Ok(Some(done))
+            }
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(dead()),
+        }
+    }
+    fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+}
+
+struct Writer<'a> {
+    catalog: &'a Catalog,
+    run: i64,
+    options: &'a Options,
+    cancel: &'a CancelToken,
+    progress: &'a Progress,
+    sources: HashMap<i64, Arc<SourceRoot>>,
+    links: bool,
+    outcome: Outcome,
+    barrier_failures: u32,
+    full: bool,
+    /// Condemned by a failed barrier: copied once more.
+    retries: Vec<Ready>,
+    tried: bool,
+}
+
+impl Writer<'_> {
+    fn run_all(&mut self, drive: &mut Drive, copiers: &mut dyn Copiers) -> Result<()> {
+        let mut committer = Committer::new(drive, self.catalog, self.progress);
+        let result = self.passes(&mut committer, copiers);
+        self.outcome.entries = committer.promised_entries;
+        self.outcome.files = committer.promised_files;
+        self.outcome.bytes = committer.promised_bytes;
+        result
+    }
+
+    /// First everything but further names of hard-linked files, then these: the file that they name has
+    /// to be on the drive first. A group whose first name failed gets another chance by its next name.
+    fn passes(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<()> {
+        loop {
+            let before = committer.promised_entries;
+            let left = self.pass(committer, copiers)?;
+            if left == 0 || self.outcome.stopped || self.full || committer.promised_entries == before {
+                return Ok(());
+            }
+        }
+    }
+
+    fn pass(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<u64> {
+        let volume = committer.drive().identity.volume.number;
+        let mut list = Worklist::new(&self.catalog.conn, self.run, volume)?;
+        let mut names_seen: HashSet<(u64, u64)> = HashSet::new();
+        let mut left = 0;
+        let mut epoch_start = Instant::now();
+        let mut feeding = true;
+        loop {
+            while feeding && copiers.has_room() {
+                if self.cancel.is_stopped() || self.full {
+                    self.outcome.stopped |= self.cancel.is_stopped();
+                    feeding = false;
+                    break;
+                }
+                let Some((path, row)) = list.next_row()? else {
+                    feeding = false;
+                    break;
+                };
+                let Some(work) = self.work(committer, path, row, &mut names_seen, &mut left)? else {
+                    continue;
+                };
+                if let Some((work, made)) = copiers.submit(work)? {
+                    self.take(committer, work, made)?;
+                    break;
+                }
+            }
+            if let Some((work, made)) = copiers.next(Duration::from_millis(100))? {
+                self.take(committer, work, made)?;
+            }
+            if self.cancel.is_now() {
+                return Err(Error::cancelled());
+            }
+            let ended = !feeding && copiers.in_flight() == 0;
+            let due = epoch_start.elapsed() >= self.options.epoch
+                || committer.waiting() >= EPOCH_ENTRIES
+                || committer.ready_bytes >= self.options.epoch_bytes;
+            if ended || (due && committer.waiting() > 0) {
+                let flushed = if ended { committer.flush() } else { committer.commit() }?;
+                epoch_start = Instant::now();
+                self.after_flush(committer, flushed)?;
+                if ended && self.retries.is_empty() {
+                    return Ok(left);
+                }
+                self.retry(committer, copiers)?;
+            }
+        }
+    }
+
+    fn work(
+        &mut self,
+        committer: &mut Committer<'_>,
+        path: Vec<u8>,
+        row: Row,
+        names_seen: &mut HashSet<(u64, u64)>,
+        left: &mut u64,
+    ) -> Result<Option<Work>> {
+        let Some(source) = self.sources.get(&row.source).cloned() else {
+            return Err(Error::new(Code::Internal, "copying", "an entry of no source").with_path(&path));
+        };
+        let key = Key { dir: row.dir, name: row.name };
+        let volume = committer.drive().identity.volume.number;
+        let mut how = How::Copy;
+        if self.links && row.meta.kind == Kind::File && row.meta.nlink > 1 {
+            if let Some(mut placed) = self.catalog.linked_on(volume, &key, &row.meta)? {
+                let mut at = self.catalog.dir_path(placed.key.dir)?;
+                if !at.is_empty() {
+                    at.push(b'/');
+                }
+                at.extend_from_slice(&placed.key.name);
+                placed.item.path = at;
+                how = How::Link(Box::new(placed.item));
+            } else if !names_seen.insert((row.meta.dev, row.meta.ino)) {
+                *left += 1;
+                return Ok(None);
+            }
+        }
+        let replaces = self.options.adopt || self.catalog.placement(volume, &key)?.is_some();
+        let temp = committer.temp_dir().map_err(|e| e.with_code(Code::DriveFailed))?;
+        self.progress.set_current(&path);
+        let id = committer.next_temp();
+        Ok(Some(Work { id, key, path, meta: row.meta, source, temp, how, replaces }))
+    }
+
+    fn take(&mut self, committer: &mut Committer<'_>, work: Work, made: Made) -> Result<()> {
+        let ready = |work, item: Box<_>, seen, in_temp| Ready { work, item: *item, seen, in_temp, intent: 0 };
+        match made {
+            Made::Ready(item, seen) => committer.push(ready(work, item, seen, true)),
+            Made::Directory(item, seen) | Made::Recorded(item, seen) => {
+                committer.push(ready(work, item, seen, false));
+            }
+            Made::Failed(error) => self.failed(&work, error)?,
+            Made::Cancelled => self.outcome.stopped = true,
+            Made::DriveFailed(e) => {
+                // What is written already and whole gets its chance; the failure stands in any case.
+                if let Ok(flushed) = committer.flush() {
+                    drop(flushed);
+                }
+                return Err(e.with_code(Code::DriveFailed));
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, work: &Work, error: FileError) -> Result<()> {
+        match error.fault {
+            FileFault::Failed => self.outcome.failed += 1,
+            FileFault::Vanished => self.outcome.vanished += 1,
+            FileFault::Changing => self.outcome.changing += 1,
+            FileFault::ForeignInTheWay => self.outcome.foreign += 1,
+            FileFault::NoRoom => {
+                // Planned anew for another drive: neither done nor failed, and not reported as such.
+                self.outcome.no_room += 1;
+                self.full = self.outcome.no_room >= FULL_AFTER;
+                return Ok(());
+            }
+        }
+        self.catalog.give_up(&work.key, self.run)?;
+        self.progress.fail(error);
+        Ok(())
+    }
+
+    fn after_flush(&mut self, committer: &mut Committer<'_>, flushed: Flushed) -> Result<()> {
+        for (work, error) in std::mem::take(&mut committer.failures) {
+            self.failed(&work, error)?;
+        }
+        let Flushed::Condemned(condemned, e) = flushed else { return Ok(()) };
+        self.barrier_failures += 1;
+        let no_room = super::file::target_fault(&e) == Some(FileFault::NoRoom);
+        if no_room && !self.tried {
+            // The space was promised at the write and refused at the flush: the drive is full. What was
+            // condemned is planned anew, for another drive.
+            self.tried = true;
+            self.full = true;
+            self.outcome.no_room += condemned.len() as u64;
+            return Ok(());
+        }
+        if self.barrier_failures > 1 {
+            return Err(e.with_code(Code::DriveFailed));
+        }
+        self.progress.fail(FileError {
+            fault: FileFault::Failed,
+            path: committer.drive().path.clone(),
+            doing: e.doing,
+            errno: e.errno,
+            message: format!(
+                "a flush failed; the last {} entries are copied once more",
+                condemned.len()
+            ),
+        });
+        self.retries = condemned;
+        Ok(())
+    }
+
+    /// Copies once more what a failed barrier condemned.
+    fn retry(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<()> {
+        for condemned in std::mem::take(&mut self.retries) {
+            let temp = committer.temp_dir().map_err(|e| e.with_code(Code::DriveFailed))?;
+            let id = committer.next_temp();
+            let work = Work { id, temp, ..condemned.work };
+            while !copiers.has_room() {
+                if let Some((work, made)) = copiers.next(Duration::from_millis(100))? {
+                    self.take(committer, work, made)?;
+                }
+            }
+            if let Some((work, made)) = copiers.submit(work)? {
+                self.take(committer, work, made)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Opens the roots of all sources that are there; one that is not fails later, entry by entry.
+fn open_sources(catalog: &Catalog) -> Result<HashMap<i64, Arc<SourceRoot>>> {
+    let mut roots = HashMap::new();
+    for source in catalog.sources()? {
+        let path = if source.is_file {
+            let dir = super::drive::split(&source.path).0;
+            if dir.is_empty() { b"/".to_vec() } else { dir.to_vec() }
+        } else {
+            source.path.clone()
+        };
+        let Ok(fd) = sys::open_root(&path) else { continue };
+        let kind = crate::volume::file_system_kind(fd.as_fd());
+        let prefix = if source.is_file { Vec::new() } else { source.prefix };
+        let root = SourceRoot {
+            fd,
+            path,
+            prefix,
+            trust_holes: kind.trusts_holes(),
+            server_copy: kind.is_network(),
+        };
+        roots.insert(source.id, Arc::new(root));
+    }
+    Ok(roots)
+}

@@ -1,0 +1,445 @@
+//! A drive that is open for writing: its held descriptors, its identity, its journal and its barrier.
+//!
+//! Everything on the drive is opened beneath the descriptor of its root, which is taken before the first
+//! write and held until the drive is closed: a drive that is unmounted or replaced under us can lead no
+//! write elsewhere, and the barrier (syncfs(2) on that descriptor) sees every failed write since then.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::error::{Code, Error, IoContext, Result};
+use crate::format::journal::{self, Record};
+use crate::format::volumejson::{self, VolumeJson};
+use crate::sys;
+
+/// The name of our own directory at the root of a drive.
+pub const OWN: &[u8] = b".mvcopy";
+
+/// What the file system of a drive can do, found by trying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// It keeps hard links.
+    pub links: bool,
+    /// It keeps symbolic links.
+    pub symlinks: bool,
+}
+
+/// Which drive is expected, and under which identity it is to be written.
+#[derive(Debug, Clone)]
+pub struct OpenAs {
+    /// Where it is mounted.
+    pub path: Vec<u8>,
+    /// The mount that was looked at; `None` skips the check.
+    pub mount_id: Option<u64>,
+    /// What it will be from here on: a new identity, or the known one with its generation raised.
+    pub identity: VolumeJson,
+    /// Whether the drive has this identity already.
+    pub known: bool,
+    /// A word for this session, unique on the drive (hexadecimal digits).
+    pub session: String,
+}
+
+/// An open drive.
+#[derive(Debug)]
+pub struct Drive {
+    /// Where it was mounted when it was opened.
+    pub path: Vec<u8>,
+    /// Its root, held open from before the first write.
+    pub root: Arc<OwnedFd>,
+    /// `.mvcopy`.
+    pub own: OwnedFd,
+    /// `.mvcopy/tmp`.
+    pub tmp: Arc<OwnedFd>,
+    /// What it is.
+    pub identity: VolumeJson,
+    /// What its file system can do.
+    pub abilities: Abilities,
+    pub(super) journal: Journal,
+    mount: u64,
+    device: u64,
+}
+
+/// What a copier needs to know of an open drive.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// The drive's root.
+    pub root: Arc<OwnedFd>,
+    /// Where it is mounted.
+    pub path: Vec<u8>,
+    /// The file system's device number.
+    pub device: u64,
+}
+
+/// The journal, open for appending.
+#[derive(Debug)]
+pub(super) struct Journal {
+    pub file: File,
+    /// Where the next record goes.
+    pub end: u64,
+    /// Up to where the last good barrier covered it.
+    pub good: u64,
+    /// The next intent's number.
+    pub next_id: u64,
+}
+
+impl Drive {
+    /// Opens a drive for writing: checks that it is the one that was looked at, writes its identity
+    /// durably, makes `.mvcopy/tmp`, opens the journal and finds out what the file system can do.
+    /// What a broken run left is not touched yet: see [`super::recover`].
+    ///
+    /// # Errors
+    /// `Code::DriveChanged` when something else is mounted there or the identity is another one;
+    /// `Code::BadFormat` when volume.json cannot be understood; `Code::Io`.
+    pub fn open(spec: OpenAs) -> Result<Drive> {
+        let root = sys::open_root(&spec.path)?;
+        let mount = sys::mount_id(root.as_fd()).at("looking at", &spec.path)?;
+        if spec.mount_id.is_some_and(|id| id != mount) {
+            return Err(Error::new(
+                Code::DriveChanged,
+                "opening the drive",
+                "another file system is mounted there than a moment ago",
+            )
+            .with_path(&spec.path));
+        }
+        let device = sys::stat_fd(root.as_fd()).at("looking at", &spec.path)?.dev;
+        let own = own_dir(root.as_fd(), &spec.path)?;
+        match read_identity(own.as_fd(), &spec.path)? {
+            Some(found) if !spec.known || found.volume.id != spec.identity.volume.id => {
+                return Err(Error::new(
+                    Code::DriveChanged,
+                    "opening the drive",
+                    format!("it is volume {} of set {}", found.volume.number, found.set.name),
+                )
+                .with_path(&spec.path));
+            }
+            None if spec.known => {
+                return Err(Error::new(
+                    Code::DriveChanged,
+                    "opening the drive",
+                    "it has no volume.json any more",
+                )
+                .with_path(&spec.path));
+            }
+            _ => {}
+        }
+        let tmp_path = join(&spec.path, b".mvcopy/tmp");
+        match sys::make_dir(own.as_fd(), b"tmp") {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e).at("making", &tmp_path),
+        }
+        let tmp = sys::open_dir_beneath(own.as_fd(), b"tmp", true).at("opening", &tmp_path)?;
+        let journal = Journal {
+            file: open_journal(own.as_fd(), &spec.path)?,
+            end: 0,
+            good: 0,
+            next_id: 1,
+        };
+        let mut drive = Drive {
+            path: spec.path,
+            root: Arc::new(root),
+            own,
+            tmp: Arc::new(tmp),
+            identity: spec.identity,
+            abilities: Abilities { links: true, symlinks: true },
+            journal,
+            mount,
+            device,
+        };
+        drive.abilities = drive.probe();
+        drive.write_own(b"volume.json", &drive.identity.to_bytes()?)?;
+        drive.start_journal(&spec.session)?;
+        Ok(drive)
+    }
+
+    /// What copiers need to know of it.
+    pub fn share(&self) -> Shared {
+        Shared { root: Arc::clone(&self.root), path: self.path.clone(), device: self.device }
+    }
+
+    /// Checks that the path still leads to the drive that is open.
+    ///
+    /// # Errors
+    /// `Code::DriveChanged` when it was unmounted or another one is mounted there now.
+    pub fn check_mounted(&self) -> Result<()> {
+        let now = sys::open_root(&self.path)
+            .and_then(|fd| sys::mount_id(fd.as_fd()).at("looking at", &self.path));
+        if now.ok() == Some(self.mount) {
+            return Ok(());
+        }
+        Err(Error::new(Code::DriveChanged, "writing to the drive", "it is not mounted there any more")
+            .with_path(&self.path))
+    }
+
+    fn probe(&self) -> Abilities {
+        let tmp = self.tmp.as_fd();
+        let clean = || {
+            for name in [&b"probe"[..], b"probe-link", b"probe-symlink"] {
+                let _ = sys::unlink(tmp, name, false);
+            }
+        };
+        clean();
+        let made = sys::create_new(tmp, b"probe").is_ok();
+        let links = made
+            && rustix::fs::linkat(tmp, &b"probe"[..], tmp, &b"probe-link"[..], rustix::fs::AtFlags::empty())
+                .is_ok();
+        let symlinks = rustix::fs::symlinkat(&b"target"[..], tmp, &b"probe-symlink"[..]).is_ok();
+        clean();
+        Abilities { links, symlinks }
+    }
+
+    /// Reads how far the journal is good, cuts off what is not, and begins this session in it.
+    fn start_journal(&mut self, session: &str) -> Result<()> {
+        let path = self.journal_path();
+        let mut last = 0;
+        let reader = std::io::BufReader::new(from_start(&self.journal.file)?);
+        let good = journal::read(reader, &path, &mut |record| {
+            if let Record::Intent { id, .. } = record {
+                last = last.max(id);
+            }
+            Ok(())
+        })?;
+        if good.torn {
+            self.journal.file.set_len(good.bytes).at("cutting off a torn record of", &path)?;
+        }
+        self.journal.end = good.bytes;
+        self.journal.good = good.bytes;
+        self.journal.next_id = last + 1;
+        self.append(&[Record::Start {
+            session: session.to_owned(),
+            generation: self.identity.generation,
+            version: journal::VERSION,
+        }])
+    }
+
+    pub(super) fn journal_path(&self) -> Vec<u8> {
+        join(&self.path, b".mvcopy/journal.log")
+    }
+
+    /// Appends records to the journal; durable after the next [`Drive::barrier`].
+    ///
+    /// # Errors
+    /// `Code::Io` with the errno of pwrite(2); nothing of the records counts then.
+    pub(super) fn append(&mut self, records: &[Record]) -> Result<()> {
+        let mut bytes = Vec::new();
+        for record in records {
+            journal::encode(record, &mut bytes)?;
+        }
+        self.append_bytes(&bytes)
+    }
+
+    /// As [`Drive::append`], for records that are encoded already.
+    pub(super) fn append_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.journal.file.write_all_at(bytes, self.journal.end).at("writing", &self.journal_path())?;
+        self.journal.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes everything written so far survive a power cut: syncfs(2) by the held descriptor **and**
+    /// fsync(2) of the journal, since exfat-fuse answers 0 to the first alone and writes nothing.
+    ///
+    /// # Errors
+    /// `Code::Io` with the errno. It is never repeated for the same writes: whoever gets the error
+    /// forgets everything since the last good barrier.
+    pub(super) fn barrier(&mut self) -> Result<()> {
+        sys::sync_file_system(self.root.as_fd()).at("flushing the drive at", &self.path)?;
+        sys::sync_file(self.journal.file.as_fd()).at("flushing", &self.journal_path())?;
+        self.journal.good = self.journal.end;
+        Ok(())
+    }
+
+    /// Forgets what was appended since the last good barrier.
+    pub(super) fn cut_journal(&mut self) -> Result<()> {
+        self.journal.file.set_len(self.journal.good).at("cutting", &self.journal_path())?;
+        self.journal.end = self.journal.good;
+        Ok(())
+    }
+
+    /// Writes one of our own small files durably: temp file, fsync, rename, fsync of the directory.
+    ///
+    /// # Errors
+    /// `Code::Io`.
+    pub(super) fn write_own(&self, name: &[u8], bytes: &[u8]) -> Result<()> {
+        let mut new = self.begin_own(name)?;
+        let path = join(&join(&self.path, OWN), name);
+        new.write_all(bytes).at("writing", &path)?;
+        self.finish_own(new, name)
+    }
+
+    /// Creates `.mvcopy/tmp/NAME`, to be put into place by [`Drive::finish_own`].
+    ///
+    /// # Errors
+    /// `Code::Io`.
+    pub(super) fn begin_own(&self, name: &[u8]) -> Result<File> {
+        let path = join(&join(&self.path, b".mvcopy/tmp"), name);
+        match sys::unlink(self.tmp.as_fd(), name, false) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e).at("removing", &path),
+        }
+        let fd = sys::create_new(self.tmp.as_fd(), name).at("creating", &path)?;
+        // Our own files are for everybody who can read the drive at all.
+        let _ = rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o644));
+        Ok(File::from(fd))
+    }
+
+    /// Flushes a file of [`Drive::begin_own`] and renames it to `.mvcopy/NAME`, durably.
+    ///
+    /// # Errors
+    /// `Code::Io`.
+    pub(super) fn finish_own(&self, file: File, name: &[u8]) -> Result<()> {
+        let path = join(&join(&self.path, OWN), name);
+        sys::sync_file(file.as_fd()).at("flushing", &path)?;
+        sys::close(file.into()).at("closing", &path)?;
+        sys::rename(self.tmp.as_fd(), name, self.own.as_fd(), name, true)
+            .at("renaming into place", &path)?;
+        sys::sync_file(self.own.as_fd()).at("flushing", &path)
+    }
+
+    /// Removes all of `.mvcopy/tmp`: only what a session of ours left is ever in there.
+    ///
+    /// # Errors
+    /// `Code::Io` for the first thing that could not be removed.
+    pub(super) fn clear_tmp(&self, keep: &dyn Fn(&[u8]) -> bool) -> Result<()> {
+        let path = join(&self.path, b".mvcopy/tmp");
+        for (name, is_dir) in names_in(self.tmp.as_fd()).at("listing", &path)? {
+            let here = join(&path, &name);
+            if !is_dir {
+                sys::unlink(self.tmp.as_fd(), &name, false).at("removing", &here)?;
+                continue;
+            }
+            let dir = sys::open_dir_beneath(self.tmp.as_fd(), &name, true).at("opening", &here)?;
+            let mut kept = false;
+            for (inner, inner_is_dir) in names_in(dir.as_fd()).at("listing", &here)? {
+                if keep(&join(&name, &inner)) {
+                    kept = true;
+                    continue;
+                }
+                sys::unlink(dir.as_fd(), &inner, inner_is_dir).at("removing", &join(&here, &inner))?;
+            }
+            if !kept {
+                sys::unlink(self.tmp.as_fd(), &name, true).at("removing", &here)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Joins two paths with a slash.
+pub(super) fn join(a: &[u8], b: &[u8]) -> Vec<u8> {
+    if a.is_empty() {
+        return b.to_vec();
+    }
+    let mut path = a.to_vec();
+    if path.last() != Some(&b'/') {
+        path.push(b'/');
+    }
+    path.extend_from_slice(b);
+    path
+}
+
+/// Splits a path into its directory (empty at the root) and its last name.
+pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|b| *b == b'/') {
+        Some(at) => (&path[..at], &path[at + 1..]),
+        None => (b"", path),
+    }
+}
+
+/// The names in a directory of ours, with whether each is a directory.
+fn names_in(dir: BorrowedFd<'_>) -> std::io::Result<Vec<(Vec<u8>, bool)>> {
+    let mut out = Vec::new();
+    for entry in rustix::fs::Dir::read_from(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes().to_vec();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        let is_dir = sys::stat_at(dir, &name)?.kind == crate::meta::Kind::Dir;
+        out.push((name, is_dir));
+    }
+    Ok(out)
+}
+
+fn own_dir(root: BorrowedFd<'_>, drive: &[u8]) -> Result<OwnedFd> {
+    let path = join(drive, OWN);
+    match sys::make_dir(root, OWN) {
+        Ok(()) => {
+            let fd = sys::open_dir_beneath(root, OWN, true).at("opening", &path)?;
+            let _ = rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o755));
+            Ok(fd)
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            sys::open_dir_beneath(root, OWN, true).at("opening", &path)
+        }
+        Err(e) => Err(e).at("making", &path),
+    }
+}
+
+fn open_journal(own: BorrowedFd<'_>, drive: &[u8]) -> Result<File> {
+    let path = join(drive, b".mvcopy/journal.log");
+    let flags =
+        OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(own, &b"journal.log"[..], flags, Mode::from_raw_mode(0o644))
+        .at("opening", &path)?;
+    regular(&fd, &path)?;
+    Ok(File::from(fd))
+}
+
+/// A reader of the journal from its first byte, beside the descriptor that appends.
+pub(super) fn from_start(file: &File) -> Result<impl std::io::Read + use<>> {
+    let file = file.try_clone().at("reading the journal", b"")?;
+    Ok(AtOffset { file, offset: 0 })
+}
+
+/// Reads by pread(2), so that the shared file offset does not matter.
+struct AtOffset {
+    file: File,
+    offset: u64,
+}
+
+impl std::io::Read for AtOffset {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read_at(buffer, self.offset)?;
+        self.offset += n as u64;
+        Ok(n)
+    }
+}
+
+/// Refuses what is no regular file: a hostile drive may have put a fifo there.
+pub(super) fn regular(fd: &OwnedFd, path: &[u8]) -> Result<u64> {
+    let meta = sys::stat_fd(fd.as_fd()).at("looking at", path)?;
+    if meta.kind != crate::meta::Kind::File {
+        return Err(Error::new(Code::BadFormat, "opening", "it is not a regular file").with_path(path));
+    }
+    Ok(meta.size)
+}
+
+/// Reads `.mvcopy/volume.json` below an open `.mvcopy`; `None` when there is none.
+fn read_identity(own: BorrowedFd<'_>, drive: &[u8]) -> Result<Option<VolumeJson>> {
+    let path = join(drive, b".mvcopy/volume.json");
+    let fd = match sys::open_for_reading(own, b"volume.json") {
+        Ok(fd) => fd,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e).at("opening", &path),
+    };
+    let size = regular(&fd, &path)?;
+    if size > volumejson::MAX_BYTES as u64 {
+        return Err(Error::new(Code::BadFormat, "reading", "it is too large").with_path(&path));
+    }
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(
+        &mut std::io::Read::take(File::from(fd), volumejson::MAX_BYTES as u64 + 1),
+        &mut bytes,
+    )
+    .at("reading", &path)?;
+    volumejson::parse(&bytes).map(Some).map_err(|e| e.with_path(&path))
+}

@@ -1,0 +1,135 @@
+//! Digests beside the copying: a thread that hashes blocks while the next ones are read and written.
+//!
+//! Small files are hashed where they are; only files of more than a few blocks are worth a hand-over.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use sha2::{Digest as _, Sha256};
+
+/// Bytes of a block that crosses to the hashing thread.
+pub const BLOCK: usize = 1 << 20;
+
+/// Blocks in flight between the copier and the hashing thread.
+const RING: usize = 4;
+
+/// SHA-256 of a byte string.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+enum Message {
+    Data(Arc<Vec<u8>>, usize),
+    Zeros(u64),
+    Finish,
+}
+
+/// A hashing thread and the blocks that go round between it and its copier.
+pub struct HashThread {
+    to: Option<Sender<Message>>,
+    taken: Receiver<()>,
+    digests: Receiver<[u8; 32]>,
+    ring: Vec<Arc<Vec<u8>>>,
+    next: usize,
+    in_flight: usize,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl HashThread {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// What starting a thread answers.
+    pub fn start() -> std::io::Result<Self> {
+        let (to, messages) = bounded::<Message>(RING);
+        let (taken_to, taken) = bounded(RING);
+        let (digest_to, digests) = bounded(1);
+        let thread = std::thread::Builder::new().name("digest".into()).spawn(move || {
+            let mut hash = Sha256::new();
+            let zeros = vec![0u8; 65_536];
+            for message in messages {
+                let sent = match message {
+                    Message::Data(block, len) => {
+                        hash.update(&block[..len]);
+                        drop(block);
+                        taken_to.send(()).is_ok()
+                    }
+                    Message::Zeros(mut n) => {
+                        while n > 0 {
+                            let step = n.min(zeros.len() as u64);
+                            hash.update(&zeros[..step as usize]);
+                            n -= step;
+                        }
+                        true
+                    }
+                    Message::Finish => digest_to.send(hash.finalize_reset().into()).is_ok(),
+                };
+                if !sent {
+                    return;
+                }
+            }
+        })?;
+        Ok(HashThread {
+            to: Some(to),
+            taken,
+            digests,
+            ring: (0..RING).map(|_| Arc::new(vec![0; BLOCK])).collect(),
+            next: 0,
+            in_flight: 0,
+            thread: Some(thread),
+        })
+    }
+
+    /// A block to fill; waits until one is free. `None` when the thread died.
+    pub fn block(&mut self) -> Option<&mut Vec<u8>> {
+        while self.in_flight >= RING {
+            self.taken.recv().ok()?;
+            self.in_flight -= 1;
+        }
+        Arc::get_mut(&mut self.ring[self.next])
+    }
+
+    /// The block that was handed over last; it is shared for reading until the next [`HashThread::block`].
+    pub fn sent(&self) -> &[u8] {
+        &self.ring[(self.next + RING - 1) % RING]
+    }
+
+    /// Hands the first `len` bytes of that block over. `None` when the thread died.
+    pub fn send(&mut self, len: usize) -> Option<()> {
+        let block = Arc::clone(&self.ring[self.next]);
+        self.to.as_ref()?.send(Message::Data(block, len)).ok()?;
+        self.next = (self.next + 1) % RING;
+        self.in_flight += 1;
+        Some(())
+    }
+
+    /// Hashes `n` zero bytes: a hole. `None` when the thread died.
+    pub fn zeros(&mut self, n: u64) -> Option<()> {
+        self.to.as_ref()?.send(Message::Zeros(n)).ok()
+    }
+
+    /// The digest of all since the one before. `None` when the thread died.
+    pub fn finish(&mut self) -> Option<[u8; 32]> {
+        self.to.as_ref()?.send(Message::Finish).ok()?;
+        let digest = self.digests.recv().ok()?;
+        while self.in_flight > 0 {
+            self.taken.recv().ok()?;
+            self.in_flight -= 1;
+        }
+        Some(digest)
+    }
+}
+
+impl Drop for HashThread {
+    fn drop(&mut self) {
+        self.to = None;
+        // Blocks that nobody waits for must not hold the thread up.
+        while self.in_flight > 0 && self.taken.recv().is_ok() {
+            self.in_flight -= 1;
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

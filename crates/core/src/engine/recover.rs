@@ -1,0 +1,254 @@
+//! Finishing what a broken run left on a drive, and telling the catalog what the drive holds.
+//!
+//! The journal says what was promised; what it only intended is looked at: a temp file with the right
+//! digest is renamed into place, a final name with the right digest is done, the rest is copied again by
+//! the next plan. Nothing is believed of the page cache: a barrier comes first, and what is checked is read
+//! from the device. Recovery can be killed and started again at any point.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::BufReader;
+use std::os::fd::AsFd;
+
+use super::drive::{Drive, join, regular, split};
+use super::epoch::{open_or_make, push_id};
+use super::file::digest_of;
+use crate::cancel::CancelToken;
+use crate::catalog::Catalog;
+use crate::error::{Code, Error, IoContext, Result};
+use crate::format::item::Item;
+use crate::format::journal::{self, Record};
+use crate::format::manifest;
+use crate::meta::Kind;
+use crate::sys;
+
+/// What recovery found and did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Entries that the journal promised.
+    pub promised: u64,
+    /// Entries that were finished now.
+    pub finished: u64,
+    /// Entries that have to be copied again.
+    pub dropped: u64,
+    /// Whether the manifest was read anew.
+    pub manifest_read: bool,
+}
+
+struct Intent {
+    temp: Option<Vec<u8>>,
+    item: Item,
+    replaces: bool,
+}
+
+/// Brings drive and catalog into agreement after [`Drive::open`].
+///
+/// With `reread` the catalog's placements for this volume are replaced by what the drive's manifest says;
+/// the journal is applied on top in any case.
+///
+/// # Errors
+/// `Code::BadFormat` for a manifest or journal that cannot be understood (nothing was changed then);
+/// `Code::DriveFailed` when the barrier or a rename fails; `Code::Io`.
+pub fn recover(
+    drive: &mut Drive,
+    catalog: &Catalog,
+    reread: bool,
+    cancel: &CancelToken,
+) -> Result<Recovered> {
+    let volume = drive.identity.volume.number;
+    let mut done = Recovered::default();
+    catalog.begin()?;
+    if reread {
+        done.manifest_read = read_manifest(drive, catalog, volume)?;
+    }
+    let open = replay(drive, catalog, volume, &mut done)?;
+    catalog.commit()?;
+    if !open.is_empty() {
+        finish(drive, catalog, volume, open, cancel, &mut done)?;
+    }
+    drive.clear_tmp(&|_| false)?;
+    Ok(done)
+}
+
+fn read_manifest(drive: &Drive, catalog: &Catalog, volume: u32) -> Result<bool> {
+    let path = join(&drive.path, b".mvcopy/manifest.jsonl");
+    let fd = match sys::open_for_reading(drive.own.as_fd(), b"manifest.jsonl") {
+        Ok(fd) => fd,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            catalog.clear_volume(volume)?;
+            return Ok(false);
+        }
+        Err(e) => return Err(e).at("opening", &path),
+    };
+    regular(&fd, &path)?;
+    catalog.clear_volume(volume)?;
+    let reader = BufReader::with_capacity(1 << 16, std::fs::File::from(fd));
+    manifest::read(reader, &path, &mut |item| {
+        let key = catalog.key_of(&item)?;
+        catalog.place(volume, &key, &item, None)
+    })?;
+    Ok(true)
+}
+
+/// Applies what the journal promised to the catalog; gives back what it only intended.
+fn replay(
+    drive: &Drive,
+    catalog: &Catalog,
+    volume: u32,
+    done: &mut Recovered,
+) -> Result<BTreeMap<u64, Intent>> {
+    let mut open: BTreeMap<u64, Intent> = BTreeMap::new();
+    let mut carried_out: Vec<(u64, u64)> = Vec::new();
+    let path = drive.journal_path();
+    let reader = BufReader::new(crate::engine::drive::from_start(&drive.journal.file)?);
+    journal::read(reader, &path, &mut |record| {
+        match record {
+            Record::Start { .. } => {}
+            Record::Intent { id, temp, item, replaces } => {
+                open.insert(id, Intent { temp, item, replaces });
+            }
+            Record::Done { ids } => carried_out.extend(ids),
+            Record::Durable { through } => {
+                for range in &mut carried_out {
+                    let (first, last) = (range.0, range.1.min(through));
+                    for id in first..=last {
+                        if let Some(intent) = open.remove(&id) {
+                            let key = catalog.key_of(&intent.item)?;
+                            catalog.place_dirs(volume, key.dir)?;
+                            catalog.place(volume, &key, &intent.item, None)?;
+                            done.promised += 1;
+                        }
+                    }
+                    range.0 = range.0.max(through.saturating_add(1));
+                }
+                carried_out.retain(|(first, last)| first <= last);
+                // What was intended up to here and not carried out failed then and there.
+                open.retain(|id, _| *id > through);
+            }
+            Record::Removed { path } => {
+                for kind in [Kind::File, Kind::Dir] {
+                    if let Some(key) = catalog.find(&path, kind == Kind::Dir)? {
+                        catalog.unplace(volume, &key)?;
+                    }
+                }
+            }
+            Record::Mended { item } => {
+                let key = catalog.key_of(&item)?;
+                catalog.place(volume, &key, &item, None)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(open)
+}
+
+/// Looks at what was intended and not promised, from the device, and finishes what can be finished.
+fn finish(
+    drive: &mut Drive,
+    catalog: &Catalog,
+    volume: u32,
+    open: BTreeMap<u64, Intent>,
+    cancel: &CancelToken,
+    done: &mut Recovered,
+) -> Result<()> {
+    let failed = |e: Error| e.with_code(Code::DriveFailed);
+    drive.barrier().map_err(failed)?;
+    let mut ids = Vec::new();
+    let mut finished = Vec::new();
+    // Of two intents for one name only the later one counts.
+    let latest: HashMap<Vec<u8>, u64> =
+        open.iter().map(|(id, intent)| (intent.item.path.clone(), *id)).collect();
+    for (id, intent) in open {
+        if cancel.is_now() {
+            return Err(Error::cancelled());
+        }
+        if latest.get(&intent.item.path) != Some(&id) {
+            continue;
+        }
+        if settle(drive, &intent, cancel)? {
+            push_id(&mut ids, id);
+            finished.push(intent.item);
+        } else {
+            done.dropped += 1;
+        }
+    }
+    let Some((_, through)) = ids.last().copied() else { return Ok(()) };
+    drive.append(&[Record::Done { ids }]).map_err(failed)?;
+    drive.barrier().map_err(failed)?;
+    catalog.begin()?;
+    for item in &finished {
+        let key = catalog.key_of(item)?;
+        catalog.place_dirs(volume, key.dir)?;
+        catalog.place(volume, &key, item, None)?;
+        done.finished += 1;
+    }
+    catalog.commit()?;
+    drive.append(&[Record::Durable { through }]).map_err(failed)
+}
+
+/// Whether the entry stands under its final name now, with the content that was intended.
+fn settle(drive: &Drive, intent: &Intent, cancel: &CancelToken) -> Result<bool> {
+    let item = &intent.item;
+    if !item.stored {
+        return Ok(true);
+    }
+    if item.kind == Kind::Dir {
+        return Ok(sys::open_dir_beneath(drive.root.as_fd(), &item.path, true).is_ok());
+    }
+    if let Some(temp) = &intent.temp
+        && matches(drive, drive.tmp.as_fd(), temp, item, cancel)?
+    {
+        let (temp_dir, temp_name) = split(temp);
+        let path = join(&drive.path, &item.path);
+        let from = sys::open_dir_beneath(drive.tmp.as_fd(), temp_dir, true).at("opening", &path)?;
+        let (dir, name) = split(&item.path);
+        let to = open_or_make(drive, dir)?;
+        match sys::rename(from.as_fd(), temp_name, to.as_fd(), name, intent.replaces) {
+            Ok(()) => {
+                // Two names of one file: rename(2) does nothing then.
+                let _ = sys::unlink(from.as_fd(), temp_name, false);
+                return Ok(true);
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => {
+                return Err(e)
+                    .at("renaming into place", &path)
+                    .map_err(|e| e.with_code(Code::DriveFailed));
+            }
+        }
+    }
+    matches(drive, drive.root.as_fd(), &item.path, item, cancel)
+}
+
+/// Whether what stands at `path` below `root` is what the item says; content is read from the device.
+fn matches(
+    drive: &Drive,
+    root: std::os::fd::BorrowedFd<'_>,
+    path: &[u8],
+    item: &Item,
+    cancel: &CancelToken,
+) -> Result<bool> {
+    let (dir, name) = split(path);
+    let Ok(dir) = sys::open_dir_beneath(root, dir, true) else { return Ok(false) };
+    let Ok(meta) = sys::stat_at(dir.as_fd(), name) else { return Ok(false) };
+    if meta.kind != item.kind {
+        return Ok(false);
+    }
+    match item.kind {
+        Kind::File => {}
+        Kind::Symlink => {
+            let target = rustix::fs::readlinkat(&dir, name, Vec::new());
+            return Ok(target.is_ok_and(|t| Some(t.as_bytes()) == item.target.as_deref()));
+        }
+        _ => return Ok(true),
+    }
+    if meta.size != item.size {
+        return Ok(false);
+    }
+    let Some(digest) = &item.digest else {
+        // Nothing to compare the content with: after a crash that is no proof.
+        return Ok(false);
+    };
+    let Ok(fd) = sys::open_for_reading(dir.as_fd(), name) else { return Ok(false) };
+    let found = digest_of(&fd, &join(&drive.path, path), cancel)?;
+    Ok(found == digest.bytes)
+}

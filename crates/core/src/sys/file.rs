@@ -1,0 +1,281 @@
+//! System calls on single files: syncing, cloning, claiming space, holes, attributes, names.
+//!
+//! "Not supported here" and "failed" are different answers. Paths never appear: everything is relative
+//! to a descriptor that the caller holds.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags, SeekFrom, Timespec, Timestamps};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::meta::{Meta, Time};
+
+/// Flushes a whole file system, by a descriptor held open since before the writes (syncfs(2)).
+///
+/// # Errors
+/// What the call answers. It must never be called again to learn whether the same writes reached the
+/// device: the kernel tells of a lost write once.
+pub fn sync_file_system(fd: BorrowedFd<'_>) -> io::Result<()> {
+    #[cfg(all(target_os = "linux", not(feature = "portable")))]
+    return Ok(rustix::fs::syncfs(fd)?);
+    #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+    {
+        // Without syncfs: sync(2) starts and, on the systems that matter here, awaits all writes; it
+        // answers nothing, so the journal's own fsync is what can fail.
+        rustix::fs::sync();
+        Ok(rustix::fs::fsync(fd)?)
+    }
+}
+
+/// Flushes one file (fsync(2)); not retried, for the same reason.
+///
+/// # Errors
+/// What the call answers.
+pub fn sync_file(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::fs::fsync(fd)?)
+}
+
+/// Opens a file for reading without following a symlink and without waiting for a fifo's writer
+/// (open(2), `O_NOFOLLOW | O_NONBLOCK`). The caller looks at what it got.
+///
+/// # Errors
+/// What the call answers.
+pub fn open_for_reading(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(retry_on_intr(|| rustix::fs::openat(dir, name, flags, Mode::empty()))?)
+}
+
+/// Creates a new file for writing, readable by its owner alone (open(2), `O_CREAT | O_EXCL`).
+///
+/// # Errors
+/// What the call answers.
+pub fn create_new(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(retry_on_intr(|| rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600)))?)
+}
+
+/// Makes `to` share all blocks of `from` (ioctl_ficlone(2)). `false`: not supported here.
+///
+/// # Errors
+/// What the call answers, where it is supported.
+pub fn try_clone(to: BorrowedFd<'_>, from: BorrowedFd<'_>) -> io::Result<bool> {
+    #[cfg(all(target_os = "linux", not(feature = "portable")))]
+    return match rustix::fs::ioctl_ficlone(to, from) {
+        Ok(()) => Ok(true),
+        Err(e) if is_unsupported(e) => Ok(false),
+        Err(e) => Err(e.into()),
+    };
+    #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+    {
+        let _ = (to, from);
+        Ok(false)
+    }
+}
+
+/// Copies up to `len` bytes inside the kernel or on the server (copy_file_range(2)). `None`: not
+/// supported here. The count may be short; 0 is the end of `from`, or a file system that lies, so the
+/// caller checks the length.
+///
+/// # Errors
+/// What the call answers, where it is supported.
+pub fn try_copy_range(
+    to: BorrowedFd<'_>,
+    from: BorrowedFd<'_>,
+    len: usize,
+) -> io::Result<Option<usize>> {
+    #[cfg(all(target_os = "linux", not(feature = "portable")))]
+    return match retry_on_intr(|| rustix::fs::copy_file_range(from, None, to, None, len)) {
+        Ok(n) => Ok(Some(n)),
+        Err(e) if is_unsupported(e) => Ok(None),
+        Err(e) => Err(e.into()),
+    };
+    #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+    {
+        let _ = (to, from, len);
+        Ok(None)
+    }
+}
+
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+fn is_unsupported(e: Errno) -> bool {
+    matches!(
+        e,
+        Errno::OPNOTSUPP | Errno::NOSYS | Errno::XDEV | Errno::INVAL | Errno::NOTTY | Errno::PERM
+    )
+}
+
+/// Claims space beyond the end of a file without changing its size (fallocate(2)). `false`: not
+/// supported here.
+///
+/// # Errors
+/// What the call answers, where it is supported: ENOSPC above all.
+pub fn try_claim(fd: BorrowedFd<'_>, len: u64) -> io::Result<bool> {
+    match retry_on_intr(|| rustix::fs::fallocate(fd, FallocateFlags::KEEP_SIZE, 0, len)) {
+        Ok(()) => Ok(true),
+        Err(e @ (Errno::NOSPC | Errno::DQUOT)) => Err(e.into()),
+        Err(_) => Ok(false),
+    }
+}
+
+/// The next stretch of data at or after `offset` (lseek(2), `SEEK_DATA` and `SEEK_HOLE`): start and end.
+/// `None`: nothing but a hole up to the end.
+///
+/// # Errors
+/// What the call answers; EINVAL where holes are not told.
+pub fn next_data(fd: BorrowedFd<'_>, offset: u64) -> io::Result<Option<(u64, u64)>> {
+    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+    {
+        let start = match rustix::fs::seek(fd, SeekFrom::Data(offset)) {
+            Ok(n) => n,
+            Err(Errno::NXIO) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
+        let end = rustix::fs::seek(fd, SeekFrom::Hole(start))?;
+        Ok(Some((start, end)))
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+    {
+        let _ = (fd, offset, SeekFrom::Start(0));
+        Err(Errno::INVAL.into())
+    }
+}
+
+/// Renames within the drive (renameat2(2)); with `replace` false an existing name is left alone and the
+/// answer is EEXIST. Where the flag is not known (FUSE answers EINVAL) the name is looked at first.
+///
+/// # Errors
+/// What the call answers.
+pub fn rename(
+    from_dir: BorrowedFd<'_>,
+    from: &[u8],
+    to_dir: BorrowedFd<'_>,
+    to: &[u8],
+    replace: bool,
+) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let flags = if replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        match retry_on_intr(|| rustix::fs::renameat_with(from_dir, from, to_dir, to, flags)) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INVAL | Errno::NOSYS) if !replace => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    if !replace {
+        match crate::sys::stat_at(to_dir, to) {
+            Ok(_) => return Err(Errno::EXIST.into()),
+            Err(e) if e.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(retry_on_intr(|| rustix::fs::renameat(from_dir, from, to_dir, to))?)
+}
+
+/// Removes a name; a directory only with `dir` (unlinkat(2)).
+///
+/// # Errors
+/// What the call answers.
+pub fn unlink(at: BorrowedFd<'_>, name: &[u8], dir: bool) -> io::Result<()> {
+    let flags = if dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+    Ok(retry_on_intr(|| rustix::fs::unlinkat(at, name, flags))?)
+}
+
+/// Makes a directory that only its owner can enter (mkdirat(2)).
+///
+/// # Errors
+/// What the call answers.
+pub fn make_dir(at: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    Ok(retry_on_intr(|| rustix::fs::mkdirat(at, name, Mode::from_raw_mode(0o700)))?)
+}
+
+/// A time as the kernel takes it.
+pub fn timestamps(mtime: Time) -> Timestamps {
+    let at = Timespec { tv_sec: mtime.sec, tv_nsec: mtime.nsec.into() };
+    Timestamps { last_access: at, last_modification: at }
+}
+
+/// Copies all extended attributes that can be read and kept, POSIX ACLs among them (xattr(7)).
+/// What the target refuses is left out; the answer says whether all were kept.
+pub fn copy_xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
+    let mut names = [0u8; 1024];
+    let len = match rustix::fs::flistxattr(from, &mut names[..]) {
+        Ok(0) => return true,
+        Ok(len) => len,
+        Err(Errno::OPNOTSUPP) => return true,
+        Err(Errno::RANGE) => return copy_many_xattrs(from, to),
+        Err(_) => return false,
+    };
+    copy_named(from, to, &names[..len])
+}
+
+fn copy_many_xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
+    // XATTR_LIST_MAX is 64 KiB.
+    let mut names = vec![0u8; 65_536];
+    match rustix::fs::flistxattr(from, &mut names[..]) {
+        Ok(len) => copy_named(from, to, &names[..len]),
+        Err(_) => false,
+    }
+}
+
+fn copy_named(from: BorrowedFd<'_>, to: BorrowedFd<'_>, names: &[u8]) -> bool {
+    let mut all = true;
+    let mut value = vec![0u8; 65_536];
+    for name in names.split(|b| *b == 0).filter(|n| !n.is_empty()) {
+        let done = rustix::fs::fgetxattr(from, name, &mut value[..]).and_then(|len| {
+            rustix::fs::fsetxattr(to, name, &value[..len], rustix::fs::XattrFlags::empty())
+        });
+        all &= done.is_ok();
+    }
+    all
+}
+
+/// Sets owner, mode and modification time on an open file or directory, in the order that opens no
+/// window: the owner first, since changing it clears setuid. Returns whether the owner was kept.
+///
+/// # Errors
+/// What fchmod(2) or futimens(2) answer. An owner that may not be given away is not an error.
+pub fn set_metadata(fd: BorrowedFd<'_>, now: Option<&Meta>, want: &Meta) -> io::Result<bool> {
+    let mut owned = true;
+    if now.is_none_or(|n| n.uid != want.uid || n.gid != want.gid) {
+        let uid = rustix::fs::Uid::from_raw(want.uid);
+        let gid = rustix::fs::Gid::from_raw(want.gid);
+        owned = match rustix::fs::fchown(fd, Some(uid), Some(gid)) {
+            Ok(()) => true,
+            Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => false,
+            Err(e) => return Err(e.into()),
+        };
+    }
+    // Without the right owner setuid and setgid would mean something else.
+    let mode = if owned { want.mode } else { want.mode & 0o1777 };
+    if now.is_none_or(|n| n.mode != mode || n.uid != want.uid || n.gid != want.gid) {
+        match rustix::fs::fchmod(fd, Mode::from_raw_mode(mode)) {
+            Ok(()) | Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    rustix::fs::futimens(fd, &timestamps(want.mtime))?;
+    Ok(owned)
+}
+
+/// Closes a file and gives what close(2) says, which is where some file systems first tell of a failed
+/// write.
+///
+/// # Errors
+/// What the call answers, but for EINTR: the descriptor is closed all the same on Linux.
+pub fn close(fd: OwnedFd) -> io::Result<()> {
+    // SAFETY: the descriptor was owned by `fd`, which is given up here, so nobody uses it afterwards.
+    match unsafe { rustix::io::try_close(fd.into_raw_fd()) } {
+        Ok(()) | Err(Errno::INTR) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Asks the kernel to forget the cached pages of a file, so that reading it asks the device
+/// (posix_fadvise(2)). On FUSE this proves nothing.
+pub fn drop_cache(fd: impl AsFd) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(fd, 0, None, rustix::fs::Advice::DontNeed);
+    #[cfg(not(target_os = "linux"))]
+    let _ = fd;
+}
