@@ -1,0 +1,160 @@
+//! What the formats share: lines of limited length in, numbers and hex digits out.
+//!
+//! Reading takes no more memory than the limit, whatever the file holds. Nothing here knows a format.
+
+use std::io::{self, BufRead};
+
+use serde::de::{Deserialize, Deserializer, Visitor};
+
+use crate::error::{Code, Error};
+use crate::name;
+
+/// The longest line (or job file entry) that is written or read, in bytes.
+pub const MAX_LINE: usize = 1 << 20;
+
+/// What [`read_line`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    /// A line with its newline (the newline is not in the buffer).
+    Whole,
+    /// The end of the file came before a newline.
+    Unended,
+    /// A line longer than the limit; it was read to its end and not kept.
+    TooLong,
+    /// Nothing: the end of the file.
+    End,
+}
+
+/// Reads the next line into `line`, at most `max` bytes of it; gives also the bytes consumed.
+pub(super) fn read_line(
+    reader: &mut impl BufRead,
+    line: &mut Vec<u8>,
+    max: usize,
+) -> io::Result<(Line, u64)> {
+    line.clear();
+    let mut consumed = 0;
+    let mut too_long = false;
+    loop {
+        let chunk = match reader.fill_buf() {
+            Ok(chunk) => chunk,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        let newline = chunk.iter().position(|&b| b == b'\n');
+        let part = &chunk[..newline.unwrap_or(chunk.len())];
+        too_long |= line.len() + part.len() > max;
+        if !too_long {
+            line.extend_from_slice(part);
+        }
+        let taken = part.len() + usize::from(newline.is_some());
+        reader.consume(taken);
+        consumed += taken as u64;
+        let found = match (newline, taken) {
+            (Some(_), _) if too_long => Line::TooLong,
+            (Some(_), _) => Line::Whole,
+            (None, 0) if consumed == 0 => Line::End,
+            (None, 0) if too_long => Line::TooLong,
+            (None, 0) => Line::Unended,
+            (None, _) => continue,
+        };
+        return Ok((found, consumed));
+    }
+}
+
+/// The line as text for serde_json: UTF-8, and without raw control characters, for which serde_json
+/// doesn't look where it is asked for bytes.
+pub(super) fn json_text(line: &[u8]) -> Result<&str, String> {
+    if let Some(b) = line.iter().find(|&&b| b < b' ') {
+        return Err(format!("a raw control character (0x{b:02x})"));
+    }
+    std::str::from_utf8(line).map_err(|_| "not UTF-8".to_owned())
+}
+
+/// What serde_json has to say, without its own line number, and safe to print.
+pub(super) fn json_message(e: &serde_json::Error) -> String {
+    let text = e.to_string();
+    let text = text.rfind(" at line ").map_or(&text[..], |at| &text[..at]);
+    name::display(text.as_bytes())
+}
+
+/// An error in the file `path` at this line (from 1).
+pub(super) fn bad_line(
+    code: Code,
+    doing: &'static str,
+    path: &[u8],
+    line: u64,
+    message: impl std::fmt::Display,
+) -> Error {
+    Error::new(code, doing, format!("line {line}: {message}")).with_path(path)
+}
+
+/// Appends a number in decimal.
+pub(super) fn push_u64(out: &mut Vec<u8>, mut n: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends bytes as lower-case hex digits.
+pub(super) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for b in bytes {
+        out.extend_from_slice(&[HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
+    }
+}
+
+/// The 32 bytes of 64 lower-case hex digits.
+pub(super) fn parse_hex32(text: &[u8]) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+/// The value of a lower-case hex digit. Upper case is refused: it may be the flipped bit of a lower one.
+pub(super) fn hex_digit(b: u8) -> Option<u8> {
+    match b {
+        b'0'..=b'9' => Some(b - b'0'),
+        b'a'..=b'f' => Some(b - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// A value that has a form of its own inside a JSON string.
+pub(super) trait FromText: Sized {
+    /// What the text means, or what is wrong with it.
+    fn from_text(text: &str) -> Result<Self, String>;
+}
+
+/// Reads a [`FromText`] value from a JSON string without a copy of the string.
+pub(super) struct Text<T>(pub T);
+
+impl<'de, T: FromText> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Of<T>(std::marker::PhantomData<T>);
+        impl<T: FromText> Visitor<'_> for Of<T> {
+            type Value = Text<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Text<T>, E> {
+                T::from_text(text).map(Text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Of(std::marker::PhantomData))
+    }
+}
