@@ -6,3 +6,4 @@ pub mod error;
 pub mod job;
 pub mod name;
 pub mod selftest;
+pub mod volume;
