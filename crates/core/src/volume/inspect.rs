@@ -6,34 +6,22 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{
-    Access, AtFlags, Mode, OFlags, StatVfsMountFlags, accessat, fstatvfs, open, openat,
-};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, StatVfsMountFlags, accessat, fstatvfs, open};
 use rustix::io::Errno;
 
 use super::fsuuid;
 use super::identity::{self, Identity};
 use super::mounts::{self, Mount, fstab, is_within};
+use super::node::{FileId, above, chain, file_id, is_other_mount, node, open_as_path};
+use super::paths::{absolute, parent_of, real_path};
 use super::top::{self, TopNames};
-use crate::error::{Code, Error, IoContext, Result};
+use crate::error::{Code, Error, Result};
 use crate::meta::Kind;
-
-/// Deeper than any directory that a path can name.
-const MAX_DEPTH: usize = 4096;
-
-/// Which file on this machine, as long as nothing is unmounted. Not for keeping: `st_dev` is reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FileId {
-    /// The device, as statx(2) tells it.
-    pub dev: (u32, u32),
-    /// The inode number there.
-    pub ino: u64,
-}
 
 /// What a path leads to, symlinks followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,14 +264,6 @@ fn other_than_dir(path: &[u8], e: Errno) -> Found {
     }
 }
 
-fn open_as_path(path: &[u8]) -> Option<OwnedFd> {
-    #[cfg(target_os = "linux")]
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    #[cfg(not(target_os = "linux"))]
-    let flags = OFlags::DIRECTORY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    open(path, flags, Mode::empty()).ok()
-}
-
 /// The nearest directory above the path that can be reached, and its path.
 fn nearest_dir(path: &[u8]) -> Option<(Vec<u8>, OwnedFd)> {
     let mut at = path;
@@ -294,152 +274,6 @@ fn nearest_dir(path: &[u8]) -> Option<(Vec<u8>, OwnedFd)> {
         }
     }
     None
-}
-
-/// The path above, as written; `/` above itself.
-fn parent_of(path: &[u8]) -> &[u8] {
-    match path.iter().rposition(|b| *b == b'/') {
-        None | Some(0) => b"/",
-        Some(at) => &path[..at],
-    }
-}
-
-/// The path made absolute, without doubled, trailing or dot components. `..` stays: symlinks matter to it.
-fn absolute(path: &[u8]) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
-    if !path.starts_with(b"/") {
-        let cwd = std::env::current_dir().at("finding the working directory of", path)?;
-        out = cwd.into_os_string().into_vec();
-        if out == b"/" {
-            out.clear();
-        }
-    }
-    for part in path
-        .split(|b| *b == b'/')
-        .filter(|p| !p.is_empty() && *p != b".")
-    {
-        out.push(b'/');
-        out.extend_from_slice(part);
-    }
-    if out.is_empty() {
-        out.push(b'/');
-    }
-    Ok(out)
-}
-
-/// The path without symlinks, as far as it exists.
-fn real_path(path: &[u8], anchor: Option<&[u8]>) -> Vec<u8> {
-    let resolve = |p: &[u8]| fs::canonicalize(PathBuf::from(OsStr::from_bytes(p))).ok();
-    if let Some(real) = resolve(path) {
-        return real.into_os_string().into_vec();
-    }
-    let Some((anchor, real)) = anchor.and_then(|a| Some((a, resolve(a)?))) else {
-        return path.to_vec();
-    };
-    let mut out = real.into_os_string().into_vec();
-    let rest = path.strip_prefix(anchor).unwrap_or_default();
-    if out == b"/" || anchor == b"/" {
-        if out != b"/" {
-            out.push(b'/');
-        }
-        out.extend_from_slice(rest.strip_prefix(b"/").unwrap_or(rest));
-    } else {
-        out.extend_from_slice(rest);
-    }
-    out
-}
-
-/// What identifies a directory and its mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Node {
-    id: FileId,
-    mount_id: Option<u64>,
-}
-
-#[cfg(target_os = "linux")]
-fn node(fd: BorrowedFd<'_>) -> Option<Node> {
-    use rustix::fs::{StatxFlags, statx};
-    let want = StatxFlags::INO | StatxFlags::MNT_ID;
-    let s = statx(fd, "", AtFlags::EMPTY_PATH, want).ok()?;
-    Some(Node {
-        id: FileId {
-            dev: (s.stx_dev_major, s.stx_dev_minor),
-            ino: s.stx_ino,
-        },
-        mount_id: (s.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(s.stx_mnt_id),
-    })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn node(fd: BorrowedFd<'_>) -> Option<Node> {
-    let s = rustix::fs::fstat(fd).ok()?;
-    Some(Node {
-        id: file_id(s.st_dev as u64, s.st_ino as u64),
-        mount_id: None,
-    })
-}
-
-fn file_id(dev: u64, ino: u64) -> FileId {
-    FileId {
-        dev: (rustix::fs::major(dev as _), rustix::fs::minor(dev as _)),
-        ino,
-    }
-}
-
-fn above(dir: BorrowedFd<'_>) -> Option<Node> {
-    node(open_above(dir)?.as_fd())
-}
-
-fn open_above(dir: BorrowedFd<'_>) -> Option<OwnedFd> {
-    #[cfg(target_os = "linux")]
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    #[cfg(not(target_os = "linux"))]
-    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat(dir, "..", flags, Mode::empty()).ok()
-}
-
-fn is_other_mount(here: Option<Node>, above: Option<Node>) -> bool {
-    match (here, above) {
-        (Some(here), Some(above)) => match (here.mount_id, above.mount_id) {
-            (Some(a), Some(b)) => a != b,
-            _ => here.id.dev != above.id.dev,
-        },
-        _ => false,
-    }
-}
-
-/// The file at `path` (when it is not the directory itself), then `dir` and all above it.
-fn chain(path: &[u8], found: Found, dir: BorrowedFd<'_>) -> Vec<FileId> {
-    let mut chain = Vec::new();
-    let mut top = None;
-    if let Found::Other(_) = found {
-        let path = Path::new(OsStr::from_bytes(path));
-        if let Ok(m) = fs::metadata(path).or_else(|_| fs::symlink_metadata(path)) {
-            chain.push(file_id(m.dev(), m.ino()));
-        }
-        // The directory that really holds it: the path may have led over a symlink.
-        top = fs::canonicalize(path)
-            .ok()
-            .and_then(|real| open_as_path(parent_of(real.as_os_str().as_bytes())));
-    }
-    let mut at = top.as_ref().map_or(dir, AsFd::as_fd);
-    let mut held;
-    let mut last = None;
-    while chain.len() < MAX_DEPTH {
-        let Some(here) = node(at) else { break };
-        // Above the root is the root.
-        if last == Some(here) {
-            break;
-        }
-        chain.push(here.id);
-        last = Some(here);
-        match open_above(at) {
-            Some(fd) => held = fd,
-            None => break,
-        }
-        at = held.as_fd();
-    }
-    chain
 }
 
 /// The mount that covers a path, by its name only: the deepest, and of two in one place the later.

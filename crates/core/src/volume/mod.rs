@@ -9,9 +9,12 @@ mod fsuuid;
 mod identity;
 pub mod inspect;
 pub mod mounts;
+mod node;
+mod paths;
 mod top;
 
 pub use identity::{Identity, VolumeFacts};
-pub use inspect::{FileId, Found, FstabFacts, MountFacts, PathFacts, Space, inspect};
+pub use inspect::{Found, FstabFacts, MountFacts, PathFacts, Space, inspect};
 pub use mounts::{Mount, mounts};
+pub use node::FileId;
 pub use top::TopNames;
