@@ -13,15 +13,19 @@ use serde::Deserialize;
 use super::item::{Item, WireItem, relative_fault};
 use super::text::{
     Line, MAX_LINE, bad_line, hex_digit, json_message, json_text, push_hex, push_u64, read_line,
+    short,
 };
 use crate::error::{Code, Error, IoContext, Result};
-use crate::name::{self, JsonStyle, Name, write_json};
+use crate::name::{JsonStyle, Name, write_json};
 
 /// The version of the format. Raised when a known record changes its meaning or a new one is added.
 pub const VERSION: u64 = 1;
 
 /// How many ranges a `done` line holds at most; a record with more becomes several lines.
 const RANGES_A_LINE: usize = 8_192;
+
+/// The longest temporary path, in bytes.
+const MAX_TEMP: usize = 255;
 
 /// The longest header, `1048576 xxxxxxxx `.
 const MAX_HEADER: usize = 17;
@@ -113,7 +117,7 @@ fn fault(record: &Record) -> Result<Option<String>> {
         Record::Intent { temp, item, .. } => {
             item.check()?;
             temp.as_deref()
-                .and_then(relative_fault)
+                .and_then(temp_fault)
                 .map(|fault| format!("the temporary path {fault}"))
         }
         Record::Done { ids } => ranges_fault(ids).map(str::to_owned),
@@ -127,6 +131,11 @@ fn fault(record: &Record) -> Result<Option<String>> {
             None
         }
     })
+}
+
+/// A temporary path is a short one of our own making.
+fn temp_fault(temp: &[u8]) -> Option<&'static str> {
+    relative_fault(temp).or_else(|| (temp.len() > MAX_TEMP).then_some("is longer than 255 bytes"))
 }
 
 fn session_fault(session: &str) -> Option<&'static str> {
@@ -375,7 +384,7 @@ impl WireRecord<'_> {
             other => {
                 return Err(format!(
                     "no record that is known: {}",
-                    name::display(other.as_bytes())
+                    short(other.as_bytes())
                 ));
             }
         })

@@ -70,11 +70,20 @@ pub(super) fn json_text(line: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(line).map_err(|_| "not UTF-8".to_owned())
 }
 
-/// What serde_json has to say, without its own line number, and safe to print.
+/// What serde_json has to say, without its own line number, safe to print and not too long: it quotes.
 pub(super) fn json_message(e: &serde_json::Error) -> String {
     let text = e.to_string();
     let text = text.rfind(" at line ").map_or(&text[..], |at| &text[..at]);
-    name::display(text.as_bytes())
+    short(text.as_bytes())
+}
+
+/// A name from a file of unknown origin for an error message: safe to print, and cut where it is long.
+pub(super) fn short(name: &[u8]) -> String {
+    const SHOWN: usize = 256;
+    match name.get(..SHOWN) {
+        Some(start) if name.len() > SHOWN => format!("{}...", name::display(start)),
+        _ => name::display(name),
+    }
 }
 
 /// An error in the file `path` at this line (from 1).
