@@ -142,7 +142,8 @@ fn the_worst_item_fits_in_a_line() {
 
 #[test]
 fn what_cannot_be_is_refused_by_writer_and_reader() {
-    let cases: &[(&str, fn(&mut Item))] = &[
+    type Spoil = fn(&mut Item);
+    let cases: &[(&str, Spoil)] = &[
         ("path", |i| i.path = b"../x".to_vec()),
         ("link path", |i| i.link = Some(b"/etc/passwd".to_vec())),
         ("own", |i| i.path = b".mvcopy/x".to_vec()),

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::item::relative_fault;
 use super::text::{MAX_LINE, bad_line, json_message, push_u64, short};
 use crate::error::{Code, Error, IoContext, Result};
-use crate::name::{JsonStyle, Name, write_json};
+use crate::name::{JsonStyle, Name, write_json_part};
 
 /// The largest size of a file, in bytes: what Python, JavaScript and JSON readers all take exactly.
 pub const MAX_SIZE: u64 = (1 << 53) - 1;
@@ -69,12 +69,15 @@ fn fault(src: &[u8], dst: &[u8], relpath: &[u8], bytes: u64) -> Option<String> {
         about("the destination is not absolute", dst)
     } else if src.contains(&0) || dst.contains(&0) {
         about("a NUL in the path", src)
-    } else if dst.split(|&b| b == b'/').any(|part| part == b"..") {
-        about("the destination has a component '..'", dst)
     } else if !ends(src) {
         about("the source does not end in the relative path", src)
     } else if !ends(dst) {
         about("the destination does not end in the relative path", dst)
+    } else if root(dst, relpath)
+        .split(|&b| b == b'/')
+        .any(|part| part == b"..")
+    {
+        about("the destination has a component '..'", dst)
     } else if bytes > MAX_SIZE {
         Some("a size of 2^53 bytes or more".to_owned())
     } else {
@@ -87,6 +90,8 @@ pub struct JobWriter<W: Write> {
     to: W,
     path: Vec<u8>,
     buffer: Vec<u8>,
+    /// The JSON of the relative path in hand; kept for its memory.
+    relpath: Vec<u8>,
     entries: u64,
 }
 
@@ -99,6 +104,7 @@ impl<W: Write> JobWriter<W> {
             to,
             path: path.to_vec(),
             buffer,
+            relpath: Vec::new(),
             entries: 0,
         }
     }
@@ -119,9 +125,14 @@ impl<W: Write> JobWriter<W> {
         out.extend_from_slice(if self.entries == 0 { b"\n" } else { b",\n" });
         let start = out.len();
         out.push(b'[');
+        // All three end in the relative path: its escapes are made once.
+        self.relpath.clear();
+        write_json_part(&mut self.relpath, relpath, JsonStyle::Ascii);
         for path in [src, dst, relpath] {
-            write_json(out, path, JsonStyle::Ascii);
-            out.extend_from_slice(b", ");
+            out.push(b'"');
+            write_json_part(out, &path[..path.len() - relpath.len()], JsonStyle::Ascii);
+            out.extend_from_slice(&self.relpath);
+            out.extend_from_slice(b"\", ");
         }
         push_u64(out, bytes);
         out.extend_from_slice(b", ");
@@ -238,7 +249,10 @@ impl Cutter {
     /// Takes bytes up to the end of the next entry, and gives what follows it; `None` when all are taken.
     fn feed<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, String> {
         let mut kept_to = 0;
-        for (i, &b) in bytes.iter().enumerate() {
+        let mut next = 0;
+        while let Some(&b) = bytes.get(next) {
+            let i = next;
+            next += 1;
             match (self.at, b) {
                 (At::String { .. }, 0..=0x1f) => {
                     return Err(format!("a raw control character (0x{b:02x}) in a string"));
@@ -262,7 +276,12 @@ impl Cutter {
                     };
                 }
                 (At::String { depth, .. }, b'"') => self.at = At::Entry { depth },
-                (At::String { .. }, _) => {}
+                (At::String { .. }, _) => {
+                    // The rest of the ordinary characters in one go.
+                    let ordinary = |&b: &u8| b != b'"' && b != b'\\' && b > 0x1f;
+                    let more = bytes[next..].iter().take_while(|b| ordinary(b)).count();
+                    next += more;
+                }
                 (_, b'\n') => self.line += 1,
                 (_, b' ' | b'\t' | b'\r') => {}
                 (At::Start, b'[') => self.at = At::EntryOrEnd,
@@ -288,9 +307,9 @@ impl Cutter {
                 }
                 (At::Entry { depth }, b'[' | b'{') => self.at = At::Entry { depth: depth + 1 },
                 (At::Entry { depth: 1 }, b']' | b'}') => {
-                    self.keep(&bytes[kept_to..=i])?;
+                    self.keep(&bytes[kept_to..next])?;
                     self.at = At::CommaOrEnd;
-                    return Ok(Some(&bytes[i + 1..]));
+                    return Ok(Some(&bytes[next..]));
                 }
                 (At::Entry { depth }, b']' | b'}') => self.at = At::Entry { depth: depth - 1 },
                 (At::Entry { .. }, _) => {}

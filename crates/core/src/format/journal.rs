@@ -11,6 +11,7 @@ use std::io::BufRead;
 use serde::Deserialize;
 
 use super::item::{Item, WireItem, relative_fault};
+use super::manifest::version_message;
 use super::text::{
     Line, MAX_LINE, bad_line, hex_digit, json_message, json_text, push_hex, push_u64, read_line,
     short,
@@ -113,7 +114,12 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) -> Result<()> {
 /// What [`read`] would have against the record.
 fn fault(record: &Record) -> Result<Option<String>> {
     Ok(match record {
-        Record::Start { session, .. } => session_fault(session).map(str::to_owned),
+        Record::Start {
+            session, version, ..
+        } => (*version != VERSION)
+            .then_some("a start of another version")
+            .or_else(|| session_fault(session))
+            .map(str::to_owned),
         Record::Intent { temp, item, .. } => {
             item.check()?;
             temp.as_deref()
@@ -327,22 +333,25 @@ struct WireRecord<'a> {
 /// The part of a `start` that every later version keeps.
 #[derive(Deserialize)]
 struct Version {
-    version: Option<u64>,
+    record: String,
+    version: u64,
 }
 
 fn parse(json: &[u8], first: bool) -> Result<Record, String> {
     let text = json_text(json)?;
-    let newer = serde_json::from_str::<Version>(text)
-        .ok()
-        .and_then(|v| v.version)
-        .filter(|v| *v > VERSION);
-    if let Some(version) = newer.filter(|_| first || text.contains("\"start\"")) {
-        return Err(format!(
-            "written by a newer version of multivolumecopy (journal version {version}, this one reads {VERSION})"
-        ));
+    let record = serde_json::from_str::<WireRecord>(text)
+        .map_err(|e| json_message(&e))
+        .and_then(WireRecord::into_record);
+    // Ask for the version before anything is found wrong: a later start may have any other form.
+    let version = match &record {
+        Ok(Record::Start { version, .. }) => *version,
+        Ok(_) => VERSION,
+        Err(_) => version_of(text).unwrap_or(VERSION),
+    };
+    if version != VERSION {
+        return Err(version_message("journal", version, VERSION));
     }
-    let wire: WireRecord = serde_json::from_str(text).map_err(|e| json_message(&e))?;
-    let record = wire.into_record()?;
+    let record = record?;
     if first && !matches!(record, Record::Start { .. }) {
         return Err("a journal that does not begin with its start".to_owned());
     }
@@ -351,6 +360,12 @@ fn parse(json: &[u8], first: bool) -> Result<Record, String> {
         Ok(Some(fault)) => Err(fault),
         Err(e) => Err(e.to_string()),
     }
+}
+
+/// The version in a `start` of whatever version; the one part of the journal that never changes.
+fn version_of(text: &str) -> Option<u64> {
+    let start: Version = serde_json::from_str(text).ok()?;
+    (start.record == "start").then_some(start.version)
 }
 
 impl WireRecord<'_> {

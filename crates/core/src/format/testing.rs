@@ -179,11 +179,7 @@ pub(crate) fn fixed_names(count: usize) -> Vec<Vec<u8>> {
 
 /// What the program answers to this input, or `None` where it is not installed.
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> Option<(bool, Vec<u8>)> {
-    let child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn();
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = match child {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             eprintln!("skipped: {:?} is not installed", command.get_program());

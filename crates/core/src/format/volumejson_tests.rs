@@ -80,7 +80,8 @@ fn a_newer_version_is_refused_in_words_whatever_else_changed() {
 
 #[test]
 fn every_value_has_its_form() {
-    let cases: &[(&str, fn(&mut VolumeJson))] = &[
+    type Spoil = fn(&mut VolumeJson);
+    let cases: &[(&str, Spoil)] = &[
         ("set id", |v| v.set.id = "5E".repeat(16)),
         ("set id", |v| v.set.id = "5e".repeat(15)),
         ("set id", |v| {
