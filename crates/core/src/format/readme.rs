@@ -77,7 +77,7 @@ fn checking(digest: Option<Algorithm>) -> String {
 const INTRODUCTION: &str = "
 The files on this drive are plain files, under the names and in the folders
 that they had where they came from. Any system that can read the drive can
-open them: no program is needed. The set has more drives than this one, and
+open them: no program is needed. The set may have more drives than this one;
 each of them stands alone in the same way.
 
 In what follows DRIVE is the folder where this drive is mounted.
@@ -134,7 +134,8 @@ What is in DRIVE/.mvcopy
                   that holds it (where present)
   journal.log     what was being written; where it is there, the drive was
                   not closed, and running multivolumecopy again goes on
-  tmp             files that were being written; never whole, not needed
+  tmp             files that were being written when a run was broken off;
+                  the next run finishes or drops them
 
 In the .jsonl files each line is a JSON object. Names are UTF-8 with control
 characters escaped; a byte that is not UTF-8 is written as \\udcXX, where XX
