@@ -162,25 +162,29 @@ static UTF8_CLASSES: [Class; 256] = classes(JsonStyle::Utf8);
 
 /// Appends the name as a JSON string, with its quotes.
 pub fn write_json(out: &mut Vec<u8>, name: &[u8], style: JsonStyle) {
+    out.push(b'"');
+    write_json_part(out, name, style);
+    out.push(b'"');
+}
+
+/// [`write_json`] without the quotes: a path may be written in parts that are cut beside a `/`.
+pub fn write_json_part(out: &mut Vec<u8>, name: &[u8], style: JsonStyle) {
+    // No early exit: so the compiler looks at many bytes at once.
+    let plain = |b: u8| (b' '..=b'~').contains(&b) & (b != b'"') & (b != b'\\');
+    if name.iter().fold(true, |all, &b| all & plain(b)) {
+        out.extend_from_slice(name);
+        return;
+    }
     let table = match style {
         JsonStyle::Ascii => &ASCII_CLASSES,
         JsonStyle::Utf8 => &UTF8_CLASSES,
     };
-    out.push(b'"');
-    if !name
-        .iter()
-        .any(|&b| table[usize::from(b)] != Class::Plain || b >= 0x80)
-    {
-        out.extend_from_slice(name);
-    } else {
-        for chunk in name.utf8_chunks() {
-            write_json_text(out, chunk.valid(), table);
-            for &b in chunk.invalid() {
-                push_unit(out, escape_of(b));
-            }
+    for chunk in name.utf8_chunks() {
+        write_json_text(out, chunk.valid(), table);
+        for &b in chunk.invalid() {
+            push_unit(out, escape_of(b));
         }
     }
-    out.push(b'"');
 }
 
 /// Copies runs of plain bytes and escapes what lies between them.

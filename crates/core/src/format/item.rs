@@ -7,11 +7,11 @@
 use serde::Deserialize;
 
 use super::text::{
-    FromText, Text, hex_digit, json_message, json_text, parse_hex32, push_hex, push_u64,
+    FromText, Text, hex_digit, json_message, json_text, parse_hex32, push_hex, push_u64, short,
 };
 use crate::error::{Code, Error, Result};
 use crate::meta::{Kind, Time};
-use crate::name::{self, JsonStyle, Name, write_json};
+use crate::name::{JsonStyle, Name, write_json};
 
 /// The longest path, in bytes. Escaped six-fold, path and link together still fit in a line.
 pub const MAX_PATH: usize = 0xFFFF;
@@ -240,7 +240,7 @@ impl WireItem {
         };
         match item.fault() {
             None => Ok(item),
-            Some(fault) => Err(format!("{fault}: {}", name::display(&item.path))),
+            Some(fault) => Err(format!("{fault}: {}", short(&item.path))),
         }
     }
 }

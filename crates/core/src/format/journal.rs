@@ -11,17 +11,22 @@ use std::io::BufRead;
 use serde::Deserialize;
 
 use super::item::{Item, WireItem, relative_fault};
+use super::manifest::version_message;
 use super::text::{
     Line, MAX_LINE, bad_line, hex_digit, json_message, json_text, push_hex, push_u64, read_line,
+    short,
 };
 use crate::error::{Code, Error, IoContext, Result};
-use crate::name::{self, JsonStyle, Name, write_json};
+use crate::name::{JsonStyle, Name, write_json};
 
 /// The version of the format. Raised when a known record changes its meaning or a new one is added.
 pub const VERSION: u64 = 1;
 
 /// How many ranges a `done` line holds at most; a record with more becomes several lines.
 const RANGES_A_LINE: usize = 8_192;
+
+/// The longest temporary path, in bytes.
+const MAX_TEMP: usize = 255;
 
 /// The longest header, `1048576 xxxxxxxx `.
 const MAX_HEADER: usize = 17;
@@ -109,11 +114,16 @@ pub fn encode(record: &Record, out: &mut Vec<u8>) -> Result<()> {
 /// What [`read`] would have against the record.
 fn fault(record: &Record) -> Result<Option<String>> {
     Ok(match record {
-        Record::Start { session, .. } => session_fault(session).map(str::to_owned),
+        Record::Start {
+            session, version, ..
+        } => (*version != VERSION)
+            .then_some("a start of another version")
+            .or_else(|| session_fault(session))
+            .map(str::to_owned),
         Record::Intent { temp, item, .. } => {
             item.check()?;
             temp.as_deref()
-                .and_then(relative_fault)
+                .and_then(temp_fault)
                 .map(|fault| format!("the temporary path {fault}"))
         }
         Record::Done { ids } => ranges_fault(ids).map(str::to_owned),
@@ -127,6 +137,11 @@ fn fault(record: &Record) -> Result<Option<String>> {
             None
         }
     })
+}
+
+/// A temporary path is a short one of our own making.
+fn temp_fault(temp: &[u8]) -> Option<&'static str> {
+    relative_fault(temp).or_else(|| (temp.len() > MAX_TEMP).then_some("is longer than 255 bytes"))
 }
 
 fn session_fault(session: &str) -> Option<&'static str> {
@@ -318,22 +333,25 @@ struct WireRecord<'a> {
 /// The part of a `start` that every later version keeps.
 #[derive(Deserialize)]
 struct Version {
-    version: Option<u64>,
+    record: String,
+    version: u64,
 }
 
 fn parse(json: &[u8], first: bool) -> Result<Record, String> {
     let text = json_text(json)?;
-    let newer = serde_json::from_str::<Version>(text)
-        .ok()
-        .and_then(|v| v.version)
-        .filter(|v| *v > VERSION);
-    if let Some(version) = newer.filter(|_| first || text.contains("\"start\"")) {
-        return Err(format!(
-            "written by a newer version of multivolumecopy (journal version {version}, this one reads {VERSION})"
-        ));
+    let record = serde_json::from_str::<WireRecord>(text)
+        .map_err(|e| json_message(&e))
+        .and_then(WireRecord::into_record);
+    // Ask for the version before anything is found wrong: a later start may have any other form.
+    let version = match &record {
+        Ok(Record::Start { version, .. }) => *version,
+        Ok(_) => VERSION,
+        Err(_) => version_of(text).unwrap_or(VERSION),
+    };
+    if version != VERSION {
+        return Err(version_message("journal", version, VERSION));
     }
-    let wire: WireRecord = serde_json::from_str(text).map_err(|e| json_message(&e))?;
-    let record = wire.into_record()?;
+    let record = record?;
     if first && !matches!(record, Record::Start { .. }) {
         return Err("a journal that does not begin with its start".to_owned());
     }
@@ -342,6 +360,12 @@ fn parse(json: &[u8], first: bool) -> Result<Record, String> {
         Ok(Some(fault)) => Err(fault),
         Err(e) => Err(e.to_string()),
     }
+}
+
+/// The version in a `start` of whatever version; the one part of the journal that never changes.
+fn version_of(text: &str) -> Option<u64> {
+    let start: Version = serde_json::from_str(text).ok()?;
+    (start.record == "start").then_some(start.version)
 }
 
 impl WireRecord<'_> {
@@ -375,7 +399,7 @@ impl WireRecord<'_> {
             other => {
                 return Err(format!(
                     "no record that is known: {}",
-                    name::display(other.as_bytes())
+                    short(other.as_bytes())
                 ));
             }
         })

@@ -12,11 +12,10 @@ use sha2::{Digest as _, Sha256};
 use super::item::Item;
 use super::text::{
     FromText, Line, MAX_LINE, Text, bad_line, json_message, json_text, parse_hex32, push_hex,
-    push_u64, read_line,
+    push_u64, read_line, short,
 };
 use super::volumejson::{check_id, check_number};
 use crate::error::{Code, Error, IoContext, Result};
-use crate::name;
 
 /// The version of the format. Raised when a known field changes its meaning.
 pub const VERSION: u64 = 1;
@@ -213,8 +212,7 @@ pub fn read(
         } else {
             let item = Item::parse(&line).map_err(bad)?;
             if last.as_ref().is_some_and(|last| item.path <= *last) {
-                let path = name::display(&item.path);
-                return Err(bad(format!("out of order: {path}")));
+                return Err(bad(format!("out of order: {}", short(&item.path))));
             }
             entries += 1;
             let kept = last.get_or_insert_default();

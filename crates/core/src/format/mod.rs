@@ -14,6 +14,8 @@ pub mod journal;
 pub mod manifest;
 pub mod readme;
 pub mod sums;
+#[cfg(test)]
+pub(crate) mod testing;
 mod text;
 pub mod volumejson;
 

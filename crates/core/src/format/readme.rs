@@ -1,1 +1,162 @@
-//! (in work)
+//! `.mvcopy/README.txt`: what the drive is and how to use it without this program.
+//!
+//! Plain ASCII, no line longer than 78 columns, whatever the set and the label are called. It says nothing
+//! that the drive doesn't have: without digests there is no word about checking them.
+
+use super::item::Algorithm;
+use super::sums;
+use super::volumejson::VolumeJson;
+
+/// The longest line, in columns.
+const WIDTH: usize = 78;
+
+/// How far the values of the first lines are indented.
+const INDENT: usize = 14;
+
+/// The text for this volume; `digest` is how its files' digests were made, `None` where they were not.
+pub fn text(volume: &VolumeJson, digest: Option<Algorithm>) -> String {
+    let mut out = String::with_capacity(4096);
+    out.push_str("A drive of a backup set, written by multivolumecopy\n");
+    out.push_str("===================================================\n\n");
+    push_field(&mut out, "Set:", &volume.set.name);
+    push_field(&mut out, "Set id:", &volume.set.id);
+    push_field(&mut out, "Drive:", &volume.volume.number.to_string());
+    push_field(&mut out, "Label:", &volume.volume.label);
+    push_field(&mut out, "Drive id:", &volume.volume.id);
+    push_field(&mut out, "Created:", &volume.created);
+    push_field(&mut out, "Written by:", &volume.tool);
+    out.push_str(INTRODUCTION);
+    out.push_str(&checking(digest));
+    out.push_str(RESTORING);
+    let sums = match digest {
+        None => String::new(),
+        Some(algorithm) => format!(
+            "  {:<16}the digest of every file on this drive, as above\n",
+            sums::file_name(algorithm)
+        ),
+    };
+    out.push_str(&FILES.replace("@SUMS@", &sums));
+    out.push_str(LIMITS);
+    out
+}
+
+/// One of the first lines, its value in ASCII and broken where it is too long.
+fn push_field(out: &mut String, title: &str, value: &str) {
+    let mut column = INDENT;
+    out.push_str(&format!("{title:<INDENT$}"));
+    for c in value.chars() {
+        let escaped = if c == ' ' || c.is_ascii_graphic() {
+            c.to_string()
+        } else {
+            c.escape_unicode().to_string()
+        };
+        if column + escaped.len() > WIDTH {
+            out.push('\n');
+            out.push_str(&" ".repeat(INDENT));
+            column = INDENT;
+        }
+        column += escaped.len();
+        out.push_str(&escaped);
+    }
+    out.push('\n');
+}
+
+fn checking(digest: Option<Algorithm>) -> String {
+    let Some(algorithm) = digest else {
+        return NO_CHECKING.to_owned();
+    };
+    let program = match algorithm {
+        Algorithm::Sha256 => "sha256sum",
+        Algorithm::Blake3 => "b3sum",
+    };
+    CHECKING
+        .replace("@PROGRAM@", program)
+        .replace("@SUMS@", sums::file_name(algorithm))
+}
+
+const INTRODUCTION: &str = "
+The files on this drive are plain files, under the names and in the folders
+that they had where they came from. Any system that can read the drive can
+open them: no program is needed. The set may have more drives than this one;
+each of them stands alone in the same way.
+
+In what follows DRIVE is the folder where this drive is mounted.
+";
+
+const CHECKING: &str = "
+Check that every file is as it was written
+------------------------------------------
+
+    cd DRIVE
+    @PROGRAM@ -c --quiet .mvcopy/@SUMS@
+
+It prints nothing when all is well, and the name of each file that is not.
+A drive that was only just written should be unmounted and mounted again
+first, or what is checked may be the computer's memory.
+";
+
+const NO_CHECKING: &str = "
+Check that every file is as it was written
+------------------------------------------
+
+This drive was written without digests: there is nothing to check against
+but the sizes and times in .mvcopy/manifest.jsonl.
+";
+
+const RESTORING: &str = "
+Bring the files back
+--------------------
+
+    rsync -aH --exclude=/.mvcopy DRIVE/ /where/they/belong/
+
+or, without rsync:
+
+    cp -a DRIVE/. /where/they/belong/
+    rm -r /where/they/belong/.mvcopy
+
+Do the same with each drive of the set: together they give the whole tree.
+
+Find out what lies on which drive
+---------------------------------
+
+    grep NAME DRIVE/.mvcopy/manifest.jsonl      what is on this drive
+    grep NAME DRIVE/.mvcopy/catalog.jsonl       the whole set, where present
+";
+
+const FILES: &str = "
+What is in DRIVE/.mvcopy
+------------------------
+
+  volume.json     which drive of which set this is
+  manifest.jsonl  one line for each file, folder and link of this drive:
+                  path, size, time, mode, owner, digest
+@SUMS@  catalog.jsonl   one line for each entry of the whole set and the drive
+                  that holds it (where present)
+  journal.log     what was being written; where it is there, the drive was
+                  not closed, and running multivolumecopy again goes on
+  tmp             files that were being written when a run was broken off;
+                  the next run finishes or drops them
+
+In the .jsonl files each line is a JSON object. Names are UTF-8 with control
+characters escaped; a byte that is not UTF-8 is written as \\udcXX, where XX
+is the byte in hexadecimal.
+";
+
+const LIMITS: &str = "
+What may look odd
+-----------------
+
+* A file with several names (hard links): each name is on the drive, and
+  \"link\" in manifest.jsonl is the first of them.
+* An entry with \"stored\":false in manifest.jsonl is recorded there only,
+  because the file system of this drive cannot hold it (a symbolic link or a
+  device on exFAT, for example). \"target\" is where a symbolic link leads.
+* Owner, mode and exact time of each entry are in manifest.jsonl, also where
+  the file system of this drive could not keep them.
+* Paths of 4,096 bytes and more are beyond cp, rsync and the programs that
+  check digests. multivolumecopy reads them.
+";
+
+#[cfg(test)]
+#[path = "readme_tests.rs"]
+mod tests;

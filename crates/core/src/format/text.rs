@@ -2,7 +2,7 @@
 //!
 //! Reading takes no more memory than the limit, whatever the file holds. Nothing here knows a format.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 
@@ -32,33 +32,19 @@ pub(super) fn read_line(
     max: usize,
 ) -> io::Result<(Line, u64)> {
     line.clear();
-    let mut consumed = 0;
-    let mut too_long = false;
-    loop {
-        let chunk = match reader.fill_buf() {
-            Ok(chunk) => chunk,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(e),
-        };
-        let newline = chunk.iter().position(|&b| b == b'\n');
-        let part = &chunk[..newline.unwrap_or(chunk.len())];
-        too_long |= line.len() + part.len() > max;
-        if !too_long {
-            line.extend_from_slice(part);
-        }
-        let taken = part.len() + usize::from(newline.is_some());
-        reader.consume(taken);
-        consumed += taken as u64;
-        let found = match (newline, taken) {
-            (Some(_), _) if too_long => Line::TooLong,
-            (Some(_), _) => Line::Whole,
-            (None, 0) if consumed == 0 => Line::End,
-            (None, 0) if too_long => Line::TooLong,
-            (None, 0) => Line::Unended,
-            (None, _) => continue,
-        };
-        return Ok((found, consumed));
-    }
+    let limit = max as u64 + 1;
+    let mut consumed = reader.by_ref().take(limit).read_until(b'\n', line)? as u64;
+    let found = if line.pop_if(|last| *last == b'\n').is_some() {
+        Line::Whole
+    } else if consumed == limit {
+        consumed += reader.skip_until(b'\n')? as u64;
+        Line::TooLong
+    } else if consumed > 0 {
+        Line::Unended
+    } else {
+        Line::End
+    };
+    Ok((found, consumed))
 }
 
 /// The line as text for serde_json: UTF-8, and without raw control characters, for which serde_json
@@ -70,11 +56,20 @@ pub(super) fn json_text(line: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(line).map_err(|_| "not UTF-8".to_owned())
 }
 
-/// What serde_json has to say, without its own line number, and safe to print.
+/// What serde_json has to say, without its own line number, safe to print and not too long: it quotes.
 pub(super) fn json_message(e: &serde_json::Error) -> String {
     let text = e.to_string();
     let text = text.rfind(" at line ").map_or(&text[..], |at| &text[..at]);
-    name::display(text.as_bytes())
+    short(text.as_bytes())
+}
+
+/// A name from a file of unknown origin for an error message: safe to print, and cut where it is long.
+pub(super) fn short(name: &[u8]) -> String {
+    const SHOWN: usize = 256;
+    match name.get(..SHOWN) {
+        Some(start) if name.len() > SHOWN => format!("{}...", name::display(start)),
+        _ => name::display(name),
+    }
 }
 
 /// An error in the file `path` at this line (from 1).
@@ -106,8 +101,13 @@ pub(super) fn push_u64(out: &mut Vec<u8>, mut n: u64) {
 /// Appends bytes as lower-case hex digits.
 pub(super) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    for b in bytes {
-        out.extend_from_slice(&[HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
+    for part in bytes.chunks(32) {
+        let mut digits = [0; 64];
+        for (pair, b) in digits.chunks_exact_mut(2).zip(part) {
+            pair[0] = HEX[usize::from(b >> 4)];
+            pair[1] = HEX[usize::from(b & 15)];
+        }
+        out.extend_from_slice(&digits[..2 * part.len()]);
     }
 }
 
