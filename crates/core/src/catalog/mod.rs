@@ -81,7 +81,11 @@ impl Catalog {
             conn.execute("INSERT INTO meta VALUES(?1, ?2)", params![key, value])?;
         }
         conn.execute("INSERT INTO meta VALUES('created', ?1)", [set.created])?;
-        Ok(Catalog { conn, path: path.to_owned(), _lock: Some(lock) })
+        Ok(Catalog {
+            conn,
+            path: path.to_owned(),
+            _lock: Some(lock),
+        })
     }
 
     /// Opens a catalog for writing and locks it.
@@ -110,7 +114,11 @@ impl Catalog {
             schema::check(&conn)
         })()
         .map_err(|e| e.with_path(path.as_os_str().as_bytes()))?;
-        Ok(Catalog { conn, path: path.to_owned(), _lock: None })
+        Ok(Catalog {
+            conn,
+            path: path.to_owned(),
+            _lock: None,
+        })
     }
 
     /// Reads what set a catalog file is about, without locking it.
@@ -137,15 +145,25 @@ impl Catalog {
                 .query_row("SELECT value FROM meta WHERE key = ?1", [key], |r| r.get(0))
                 .optional()?
                 .ok_or_else(|| {
-                    Error::new(Code::CatalogDamaged, "reading the catalog", format!("no {key} in it"))
+                    Error::new(
+                        Code::CatalogDamaged,
+                        "reading the catalog",
+                        format!("no {key} in it"),
+                    )
                 })
         };
         let created = self
             .conn
-            .query_row("SELECT value FROM meta WHERE key = 'created'", [], |r| r.get(0))
+            .query_row("SELECT value FROM meta WHERE key = 'created'", [], |r| {
+                r.get(0)
+            })
             .optional()?
             .unwrap_or(0);
-        Ok(SetInfo { id: text("set_id")?, name: text("set_name")?, created })
+        Ok(SetInfo {
+            id: text("set_id")?,
+            name: text("set_name")?,
+            created,
+        })
     }
 
     /// The sources of the set, in the order in which they joined.
@@ -153,8 +171,9 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn sources(&self) -> Result<Vec<Source>> {
-        let mut stmt =
-            self.conn.prepare("SELECT id, path, prefix, is_file, fsid FROM source ORDER BY id")?;
+        let mut stmt = self
+            .conn
+            .prepare("SELECT id, path, prefix, is_file, fsid FROM source ORDER BY id")?;
         let rows = stmt.query_map([], |r| {
             Ok(Source {
                 id: r.get(0)?,
@@ -184,7 +203,10 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn set_source_fsid(&self, id: i64, fsid: &str) -> Result<()> {
-        self.conn.execute("UPDATE source SET fsid = ?2 WHERE id = ?1", params![id, fsid])?;
+        self.conn.execute(
+            "UPDATE source SET fsid = ?2 WHERE id = ?1",
+            params![id, fsid],
+        )?;
         Ok(())
     }
 
@@ -193,7 +215,8 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn begin_run(&self, now: i64) -> Result<i64> {
-        self.conn.execute("INSERT INTO run(started) VALUES(?1)", [now])?;
+        self.conn
+            .execute("INSERT INTO run(started) VALUES(?1)", [now])?;
         Ok(self.conn.last_insert_rowid())
     }
 
@@ -229,9 +252,13 @@ fn lock(path: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
             // Best effort: the text only makes the message better.
-            let _ = file.by_ref().take(200).read_to_string(&mut holder);
+            let _ = Read::take(&mut file, 200).read_to_string(&mut holder);
             let holder = holder.trim().to_owned();
-            let by = if holder.is_empty() { "another process".to_owned() } else { holder };
+            let by = if holder.is_empty() {
+                "another process".to_owned()
+            } else {
+                holder
+            };
             return Err(Error::new(
                 Code::CatalogLocked,
                 "locking the catalog",
@@ -241,9 +268,13 @@ fn lock(path: &Path) -> Result<File> {
         }
         Err(TryLockError::Error(e)) => return Err(e).at("locking", &bytes),
     }
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     file.set_len(0).at("writing the lock", &bytes)?;
-    file.seek(SeekFrom::Start(0)).at("writing the lock", &bytes)?;
+    file.seek(SeekFrom::Start(0))
+        .at("writing the lock", &bytes)?;
     writeln!(file, "process {} on {host}", std::process::id()).at("writing the lock", &bytes)?;
     Ok(file)
 }

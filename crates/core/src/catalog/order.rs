@@ -45,7 +45,10 @@ pub(super) fn entry_from_row(r: &SqlRow<'_>) -> rusqlite::Result<Row> {
             kind: kind_from(r.get(3)?),
             size: r.get::<_, i64>(4)? as u64,
             allocated: r.get::<_, i64>(5)? as u64,
-            mtime: Time { sec: r.get(6)?, nsec: r.get(7)? },
+            mtime: Time {
+                sec: r.get(6)?,
+                nsec: r.get(7)?,
+            },
             mode: r.get(8)?,
             uid: r.get(9)?,
             gid: r.get(10)?,
@@ -146,7 +149,12 @@ impl<P: Pages> Ordered<P> {
         if !path.is_empty() {
             path.push(b'/');
         }
-        let mut this = Ordered { pages, stack: Vec::new(), path: Vec::new(), entered: false };
+        let mut this = Ordered {
+            pages,
+            stack: Vec::new(),
+            path: Vec::new(),
+            entered: false,
+        };
         this.push(dir, path.len(), b"", false)?;
         this.path = path;
         Ok(this)
@@ -158,11 +166,19 @@ impl<P: Pages> Ordered<P> {
     /// # Errors
     /// What SQLite answers.
     pub fn seek(pages: P, key: &[u8]) -> Result<Self> {
-        let mut this = Ordered { pages, stack: Vec::new(), path: Vec::new(), entered: false };
+        let mut this = Ordered {
+            pages,
+            stack: Vec::new(),
+            path: Vec::new(),
+            entered: false,
+        };
         let mut dir = ROOT_DIR;
         let mut at = 0;
         loop {
-            let end = key[at..].iter().position(|b| *b == b'/').map(|n| at + n + 1);
+            let end = key[at..]
+                .iter()
+                .position(|b| *b == b'/')
+                .map(|n| at + n + 1);
             match end {
                 // A directory on the way: what comes after it here, and then into it.
                 Some(end) if end < key.len() => {
@@ -193,8 +209,17 @@ impl<P: Pages> Ordered<P> {
     fn push(&mut self, dir: i64, path_len: usize, after: &[u8], inclusive: bool) -> Result<()> {
         let rows = self.pages.page(dir, after, inclusive, PAGE)?;
         let more = rows.len() as i64 == PAGE;
-        let last = rows.last().map(|r| self.pages.key(r).0.to_vec()).unwrap_or_default();
-        self.stack.push(Frame { dir, path_len, rows: rows.into_iter(), last, more });
+        let last = rows
+            .last()
+            .map(|r| self.pages.key(r).0.to_vec())
+            .unwrap_or_default();
+        self.stack.push(Frame {
+            dir,
+            path_len,
+            rows: rows.into_iter(),
+            last,
+            more,
+        });
         Ok(())
     }
 
@@ -211,7 +236,9 @@ impl<P: Pages> Ordered<P> {
     /// How many directories stand above the entry that was met last.
     pub fn depth(&self) -> usize {
         // The frame of a directory just met is on the stack already, its parent's is below.
-        self.stack.len().saturating_sub(if self.entered { 2 } else { 1 })
+        self.stack
+            .len()
+            .saturating_sub(if self.entered { 2 } else { 1 })
     }
 
     /// Whether the entry that was met last is a directory that holds nothing.
@@ -234,7 +261,9 @@ impl<P: Pages> Ordered<P> {
     pub fn step(&mut self) -> Result<Option<Step<P::Row>>> {
         self.entered = false;
         loop {
-            let Some(frame) = self.stack.last_mut() else { return Ok(None) };
+            let Some(frame) = self.stack.last_mut() else {
+                return Ok(None);
+            };
             if let Some(row) = frame.rows.next() {
                 let (name, child) = self.pages.key(&row);
                 self.path.truncate(frame.path_len);

@@ -38,18 +38,30 @@ const COLUMNS: &str = "p.dir, p.name, p.kind, p.size, p.mtime, p.mtime_ns, p.mod
 fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
     let kind = kind_from(r.get(2)?);
     let digest = match (r.get::<_, u8>(9)?, r.get::<_, Option<[u8; 32]>>(10)?) {
-        (1, Some(bytes)) => Some(Digest { algorithm: Algorithm::Sha256, bytes }),
-        (2, Some(bytes)) => Some(Digest { algorithm: Algorithm::Blake3, bytes }),
+        (1, Some(bytes)) => Some(Digest {
+            algorithm: Algorithm::Sha256,
+            bytes,
+        }),
+        (2, Some(bytes)) => Some(Digest {
+            algorithm: Algorithm::Blake3,
+            bytes,
+        }),
         _ => None,
     };
     let rdev = r.get::<_, i64>(13)? as u64;
     Ok(Placed {
-        key: Key { dir: r.get(0)?, name: r.get(1)? },
+        key: Key {
+            dir: r.get(0)?,
+            name: r.get(1)?,
+        },
         item: Item {
             path: Vec::new(),
             kind,
             size: r.get::<_, i64>(3)? as u64,
-            mtime: Time { sec: r.get(4)?, nsec: r.get(5)? },
+            mtime: Time {
+                sec: r.get(4)?,
+                nsec: r.get(5)?,
+            },
             mode: r.get(6)?,
             uid: r.get(7)?,
             gid: r.get(8)?,
@@ -121,9 +133,18 @@ impl Catalog {
     pub fn place(&self, volume: u32, key: &Key, item: &Item, seen: Option<&Meta>) -> Result<()> {
         let (algorithm, digest) = match &item.digest {
             None => (0, None),
-            Some(d) => (if d.algorithm == Algorithm::Sha256 { 1 } else { 2 }, Some(&d.bytes[..])),
+            Some(d) => (
+                if d.algorithm == Algorithm::Sha256 {
+                    1
+                } else {
+                    2
+                },
+                Some(&d.bytes[..]),
+            ),
         };
-        let rdev = item.rdev.map_or(0, |(major, minor)| rustix::fs::makedev(major, minor));
+        let rdev = item
+            .rdev
+            .map_or(0, |(major, minor)| rustix::fs::makedev(major, minor));
         self.conn
             .prepare_cached(
                 "INSERT OR REPLACE INTO placement VALUES(?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
@@ -157,7 +178,13 @@ impl Catalog {
                     "UPDATE entry SET need = 0, size = ?3, mtime = ?4, mtime_ns = ?5 \
                      WHERE dir = ?1 AND name = ?2",
                 )?
-                .execute(params![key.dir, key.name, size as i64, mtime.sec, mtime.nsec])?;
+                .execute(params![
+                    key.dir,
+                    key.name,
+                    size as i64,
+                    mtime.sec,
+                    mtime.nsec
+                ])?;
         } else {
             self.conn
                 .prepare_cached(
@@ -184,7 +211,9 @@ impl Catalog {
     pub fn place_dirs(&self, volume: u32, dir: i64) -> Result<()> {
         let mut dir = dir;
         while dir != ROOT_DIR && dir != ROOT_PARENT {
-            let Some((parent, name)) = self.dir_key(dir)? else { return Ok(()) };
+            let Some((parent, name)) = self.dir_key(dir)? else {
+                return Ok(());
+            };
             let added = self
                 .conn
                 .prepare_cached(
@@ -196,7 +225,9 @@ impl Catalog {
                 return Ok(());
             }
             self.conn
-                .prepare_cached("UPDATE entry SET need = 0 WHERE dir = ?1 AND name = ?2 AND need <> 0")?
+                .prepare_cached(
+                    "UPDATE entry SET need = 0 WHERE dir = ?1 AND name = ?2 AND need <> 0",
+                )?
                 .execute(params![parent, name])?;
             dir = parent;
         }
@@ -204,8 +235,12 @@ impl Catalog {
     }
 
     fn dir_key(&self, dir: i64) -> Result<Option<(i64, Vec<u8>)>> {
-        let mut stmt = self.conn.prepare_cached("SELECT parent, name FROM dir WHERE id = ?1")?;
-        Ok(stmt.query_row([dir], |r| Ok((r.get(0)?, r.get(1)?))).optional()?)
+        let mut stmt = self
+            .conn
+            .prepare_cached("SELECT parent, name FROM dir WHERE id = ?1")?;
+        Ok(stmt
+            .query_row([dir], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()?)
     }
 
     /// The path of a directory below the drives' root; empty for the root.
@@ -216,7 +251,9 @@ impl Catalog {
         let mut names = Vec::new();
         let mut dir = dir;
         while dir != ROOT_DIR && dir != ROOT_PARENT && names.len() < 100_000 {
-            let Some((parent, name)) = self.dir_key(dir)? else { break };
+            let Some((parent, name)) = self.dir_key(dir)? else {
+                break;
+            };
             names.push(name);
             dir = parent;
         }
@@ -264,7 +301,9 @@ impl Catalog {
             "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
              WHERE p.dir = ?1 AND p.name = ?2 AND p.volume = ?3"
         ))?;
-        Ok(stmt.query_row(params![key.dir, key.name, volume], from_row).optional()?)
+        Ok(stmt
+            .query_row(params![key.dir, key.name, volume], from_row)
+            .optional()?)
     }
 
     /// Another name of the same file (same device and inode) that a volume holds with this content.
@@ -386,7 +425,10 @@ impl Catalog {
         if is_dir {
             name.push(b'/');
         }
-        Ok(self.entry(dir, &name)?.map(|row| Key { dir, name: row.name }))
+        Ok(self.entry(dir, &name)?.map(|row| Key {
+            dir,
+            name: row.name,
+        }))
     }
 
     /// Brings the placements of a volume's directories up to what the sources say of them now.
@@ -431,7 +473,8 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn clear_volume(&self, volume: u32) -> Result<()> {
-        self.conn.execute("DELETE FROM placement WHERE volume = ?1", [volume])?;
+        self.conn
+            .execute("DELETE FROM placement WHERE volume = ?1", [volume])?;
         Ok(())
     }
 
@@ -479,7 +522,11 @@ impl Catalog {
         )?;
         let rows = stmt
             .query_map([limit as i64], |r| {
-                Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?, r.get::<_, u32>(2)?))
+                Ok((
+                    r.get::<_, i64>(0)?,
+                    r.get::<_, Vec<u8>>(1)?,
+                    r.get::<_, u32>(2)?,
+                ))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         rows.into_iter()

@@ -109,7 +109,8 @@ impl Catalog {
             [run],
         )?;
         let any_placed: bool =
-            self.conn.query_row("SELECT EXISTS(SELECT 1 FROM placement)", [], |r| r.get(0))?;
+            self.conn
+                .query_row("SELECT EXISTS(SELECT 1 FROM placement)", [], |r| r.get(0))?;
         Ok(Planner {
             catalog: self,
             run,
@@ -151,7 +152,9 @@ impl Catalog {
         let mut list = Worklist::new(&self.conn, run, volume)?;
         let mut out = Vec::new();
         while out.len() < limit {
-            let Some((path, row)) = list.next_row()? else { break };
+            let Some((path, row)) = list.next_row()? else {
+                break;
+            };
             out.push((path, row.meta.size));
         }
         Ok(out)
@@ -165,7 +168,11 @@ impl Planner<'_> {
     /// What SQLite answers; `Code::Internal` when the page before was not answered.
     pub fn page(&mut self, limit: usize) -> Result<Option<Page>> {
         if !self.key_ends.is_empty() {
-            return Err(Error::new(Code::Internal, "planning", "the page before has no answer yet"));
+            return Err(Error::new(
+                Code::Internal,
+                "planning",
+                "the page before has no answer yet",
+            ));
         }
         let mut page = Page::default();
         while page.count < limit {
@@ -219,11 +226,14 @@ impl Planner<'_> {
         page.count += 1;
         page.kind.push(row.meta.kind as u8);
         page.flags.push(flags);
-        page.depth.push(u16::try_from(self.entries.depth()).unwrap_or(u16::MAX));
+        page.depth
+            .push(u16::try_from(self.entries.depth()).unwrap_or(u16::MAX));
         page.size.push(size as f64);
         page.allocated.push(row.meta.allocated as f64);
-        page.name_length.push(u16::try_from(row.name.len()).unwrap_or(u16::MAX));
-        page.path_length.push(u32::try_from(self.entries.path().len()).unwrap_or(u32::MAX));
+        page.name_length
+            .push(u16::try_from(row.name.len()).unwrap_or(u16::MAX));
+        page.path_length
+            .push(u32::try_from(self.entries.path().len()).unwrap_or(u32::MAX));
         page.group.push(group.0);
         page.members.push(group.1);
         page.home.push(home.0);
@@ -240,7 +250,9 @@ impl Planner<'_> {
             "SELECT volume, size FROM placement WHERE dir = ?1 AND name = ?2 ORDER BY volume LIMIT 1",
         )?;
         let found = stmt
-            .query_row(params![row.dir, row.name], |r| Ok((r.get(0)?, r.get::<_, i64>(1)? as u64)))
+            .query_row(params![row.dir, row.name], |r| {
+                Ok((r.get(0)?, r.get::<_, i64>(1)? as u64))
+            })
             .optional()?;
         Ok(found.unwrap_or((0, 0)))
     }
@@ -257,17 +269,22 @@ impl Planner<'_> {
         let m = &row.meta;
         Ok(stmt
             .query_row(
-                params![m.dev as i64, m.ino as i64, m.size as i64, m.mtime.sec, m.mtime.nsec],
+                params![
+                    m.dev as i64,
+                    m.ino as i64,
+                    m.size as i64,
+                    m.mtime.sec,
+                    m.mtime.nsec
+                ],
                 |r| r.get(0),
             )
             .optional()?)
     }
 
     fn group(&self, row: &Row) -> Result<(u32, u32)> {
-        let mut stmt = self
-            .catalog
-            .conn
-            .prepare_cached("SELECT number, members FROM temp.linkgroup WHERE dev = ?1 AND ino = ?2")?;
+        let mut stmt = self.catalog.conn.prepare_cached(
+            "SELECT number, members FROM temp.linkgroup WHERE dev = ?1 AND ino = ?2",
+        )?;
         let found = stmt
             .query_row(params![row.meta.dev as i64, row.meta.ino as i64], |r| {
                 Ok((r.get(0)?, r.get(1)?))
@@ -283,7 +300,11 @@ impl Planner<'_> {
     /// `Code::Internal` when the number of answers is wrong; what SQLite answers.
     pub fn answer(&mut self, volumes: &[u32]) -> Result<()> {
         if volumes.len() != self.key_ends.len() {
-            return Err(Error::new(Code::Internal, "planning", "an answer of the wrong length"));
+            return Err(Error::new(
+                Code::Internal,
+                "planning",
+                "an answer of the wrong length",
+            ));
         }
         let mut start = 0;
         for i in 0..volumes.len() {
@@ -347,7 +368,13 @@ impl<'c> Worklist<'c> {
     /// # Errors
     /// What SQLite answers.
     pub fn new(conn: &'c Connection, run: i64, volume: u32) -> Result<Self> {
-        Ok(Worklist { conn, run, volume, seq: 0, current: None })
+        Ok(Worklist {
+            conn,
+            run,
+            volume,
+            seq: 0,
+            current: None,
+        })
     }
 
     /// The next entry with its path below the drive's root.
@@ -374,10 +401,16 @@ impl<'c> Worklist<'c> {
             )?;
             let next = stmt
                 .query_row(params![self.volume, self.seq], |r| {
-                    Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?, r.get::<_, Vec<u8>>(2)?))
+                    Ok((
+                        r.get::<_, i64>(0)?,
+                        r.get::<_, Vec<u8>>(1)?,
+                        r.get::<_, Vec<u8>>(2)?,
+                    ))
                 })
                 .optional()?;
-            let Some((seq, first, last)) = next else { return Ok(None) };
+            let Some((seq, first, last)) = next else {
+                return Ok(None);
+            };
             self.seq = seq;
             self.current = Some((Ordered::seek(Entries(self.conn), &first)?, last));
         }

@@ -46,6 +46,23 @@ pub struct Tally {
     pub root_empty: bool,
 }
 
+impl Tally {
+    /// Adds the numbers of another scan.
+    pub fn add(&mut self, other: &Tally) {
+        self.known_files += other.known_files;
+        self.entries += other.entries;
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.new_files += other.new_files;
+        self.new_bytes += other.new_bytes;
+        self.changed_files += other.changed_files;
+        self.changed_bytes += other.changed_bytes;
+        self.gone_files += other.gone_files;
+        self.gone_bytes += other.gone_bytes;
+        self.root_empty |= other.root_empty;
+    }
+}
+
 /// The merge of one source's walk into the catalog.
 pub struct Scan<'c> {
     catalog: &'c Catalog,
@@ -78,7 +95,10 @@ impl Catalog {
             root_dir: ROOT_DIR,
             pending: HashMap::new(),
             since_commit: 0,
-            tally: Tally { known_files: known as u64, ..Tally::default() },
+            tally: Tally {
+                known_files: known as u64,
+                ..Tally::default()
+            },
         };
         if root.kind == Kind::Dir {
             let (dir, fresh) = if prefix.is_empty() {
@@ -105,7 +125,9 @@ impl Catalog {
         let mut stmt = self.conn.prepare_cached(&format!(
             "SELECT {ENTRY_COLUMNS} FROM entry WHERE dir = ?1 AND name = ?2"
         ))?;
-        Ok(stmt.query_row(params![dir, name], entry_from_row).optional()?)
+        Ok(stmt
+            .query_row(params![dir, name], entry_from_row)
+            .optional()?)
     }
 
     /// Takes back what a run marked as gone below one source: after a walk with errors, or where the
@@ -142,13 +164,19 @@ impl Scan<'_> {
     /// What SQLite answers.
     pub fn listing(&mut self, listing: &Listing) -> Result<()> {
         let Some((dir, fresh)) = self.pending.remove(&listing.token) else {
-            return Err(Error::new(Code::Internal, "merging a walk", "a listing without a parent")
-                .with_path(&listing.path));
+            return Err(Error::new(
+                Code::Internal,
+                "merging a walk",
+                "a listing without a parent",
+            )
+            .with_path(&listing.path));
         };
         if listing.token == 0 && listing.complete && listing.entries.is_empty() {
             self.tally.root_empty = true;
         }
-        let mut known = if fresh { Vec::new() } else { self.known(dir)? }.into_iter().peekable();
+        let mut known = if fresh { Vec::new() } else { self.known(dir)? }
+            .into_iter()
+            .peekable();
         let mut name = Vec::new();
         for found in &listing.entries {
             name.clear();
@@ -160,7 +188,10 @@ impl Scan<'_> {
                     self.gone_before(&mut known, &name, listing.complete)?;
                     let mut as_dir = name.clone();
                     as_dir.push(b'/');
-                    while known.next_if(|k| k.name == name || k.name == as_dir).is_some() {}
+                    while known
+                        .next_if(|k| k.name == name || k.name == as_dir)
+                        .is_some()
+                    {}
                     continue;
                 }
             };
@@ -267,7 +298,11 @@ impl Scan<'_> {
                 || old.size != meta.size
                 || old.mtime != meta.mtime
                 || old.rdev != meta.rdev);
-        let need = if content_differs || row.need != 0 { self.run } else { 0 };
+        let need = if content_differs || row.need != 0 {
+            self.run
+        } else {
+            0
+        };
         if content_differs && row.need == 0 && row.gone == 0 {
             if meta.kind == Kind::File {
                 self.tally.changed_files += 1;
@@ -324,7 +359,8 @@ impl Scan<'_> {
     }
 
     fn insert(&mut self, dir: i64, name: &[u8], meta: &Meta, child: i64) -> Result<()> {
-        self.catalog.insert_entry(dir, name, self.source, meta, child, self.run)?;
+        self.catalog
+            .insert_entry(dir, name, self.source, meta, child, self.run)?;
         self.since_commit += 1;
         Ok(())
     }
@@ -346,7 +382,9 @@ impl Scan<'_> {
         for row in rows.iter().rev() {
             if row.child != 0 {
                 let held: bool = conn
-                    .prepare_cached("SELECT EXISTS(SELECT 1 FROM entry WHERE dir = ?1 AND gone = 0)")?
+                    .prepare_cached(
+                        "SELECT EXISTS(SELECT 1 FROM entry WHERE dir = ?1 AND gone = 0)",
+                    )?
                     .query_row([row.child], |r| r.get(0))?;
                 if held {
                     continue;

@@ -75,8 +75,9 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn volumes(&self) -> Result<Vec<Volume>> {
-        let mut stmt =
-            self.conn.prepare(&format!("SELECT {COLUMNS} FROM volume ORDER BY number"))?;
+        let mut stmt = self
+            .conn
+            .prepare(&format!("SELECT {COLUMNS} FROM volume ORDER BY number"))?;
         let rows = stmt.query_map([], from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }

@@ -59,7 +59,13 @@ pub fn apply(
             if !path.is_empty() {
                 path.push(b'/');
             }
-            path.extend_from_slice(placed.key.name.strip_suffix(b"/").unwrap_or(&placed.key.name));
+            path.extend_from_slice(
+                placed
+                    .key
+                    .name
+                    .strip_suffix(b"/")
+                    .unwrap_or(&placed.key.name),
+            );
             placed.item.path = path;
             match remove(drive, &placed) {
                 Ok(true) => {
@@ -93,10 +99,14 @@ pub fn apply(
             }
             // In any case it is no longer ours: removed, or changed by somebody else.
             catalog.unplace(volume, &placed.key)?;
-            records.push(Record::Removed { path: placed.item.path });
+            records.push(Record::Removed {
+                path: placed.item.path,
+            });
             any = true;
         }
-        drive.append(&records).map_err(|e| e.with_code(Code::DriveFailed))?;
+        drive
+            .append(&records)
+            .map_err(|e| e.with_code(Code::DriveFailed))?;
         // The drive forgets before the catalog does: a crash between the two only means looking again.
         let flushed = drive.barrier().map_err(|e| e.with_code(Code::DriveFailed));
         catalog.commit()?;

@@ -45,7 +45,9 @@ pub fn close(
     cancel: &CancelToken,
     progress: &Progress,
 ) -> Result<Closed> {
-    progress.phase.store(3, std::sync::atomic::Ordering::Relaxed);
+    progress
+        .phase
+        .store(3, std::sync::atomic::Ordering::Relaxed);
     let failed = |e: Error| {
         if e.code == Code::Cancelled || e.code == Code::DriveChanged {
             e
@@ -58,15 +60,25 @@ pub fn close(
     drive.barrier().map_err(failed)?;
     let closed = write_lists(&drive, catalog, cancel, progress).map_err(failed)?;
     drive.identity.closed = date.map(str::to_owned);
-    drive.write_own(b"README.txt", readme::text(&drive.identity, Some(Algorithm::Sha256)).as_bytes())
+    drive
+        .write_own(
+            b"README.txt",
+            readme::text(&drive.identity, Some(Algorithm::Sha256)).as_bytes(),
+        )
         .map_err(failed)?;
     drive.barrier().map_err(failed)?;
-    drive.write_own(b"volume.json", &drive.identity.to_bytes()?).map_err(failed)?;
+    drive
+        .write_own(b"volume.json", &drive.identity.to_bytes()?)
+        .map_err(failed)?;
     let journal = drive.journal_path();
-    sys::unlink(drive.own.as_fd(), b"journal.log", false).at("removing", &journal).map_err(failed)?;
+    sys::unlink(drive.own.as_fd(), b"journal.log", false)
+        .at("removing", &journal)
+        .map_err(failed)?;
     drive.clear_tmp(&|_| false).map_err(failed)?;
     let tmp = join(&drive.path, b".mvcopy/tmp");
-    sys::unlink(drive.own.as_fd(), b"tmp", true).at("removing", &tmp).map_err(failed)?;
+    sys::unlink(drive.own.as_fd(), b"tmp", true)
+        .at("removing", &tmp)
+        .map_err(failed)?;
     drive.barrier().map_err(failed)?;
     Ok(closed)
 }

@@ -114,7 +114,9 @@ pub fn copy_volume(
         retries: Vec::new(),
         tried: false,
     };
-    progress.phase.store(1, std::sync::atomic::Ordering::Relaxed);
+    progress
+        .phase
+        .store(1, std::sync::atomic::Ordering::Relaxed);
     let shared = drive.share();
     let mut losses: HashMap<&'static str, u64> = HashMap::new();
     let result = if options.workers == 0 {
@@ -132,8 +134,7 @@ pub fn copy_volume(
                 let thread = std::thread::Builder::new()
                     .name(format!("copy-{n}"))
                     .spawn_scoped(scope, move || {
-                        let mut copier =
-                            Copier::new(shared, options.digest, cancel, progress);
+                        let mut copier = Copier::new(shared, options.digest, cancel, progress);
                         for work in work {
                             let made = copier.make(&work);
                             if done_to.send((work, made)).is_err() {
@@ -150,14 +151,20 @@ pub fn copy_volume(
                 }
             }
             drop((work, done_to));
-            let mut pool = Pool { work: Some(work_to), done, in_flight: 0 };
+            let mut pool = Pool {
+                work: Some(work_to),
+                done,
+                in_flight: 0,
+            };
             let mut result = writer.run_all(drive, &mut pool);
             pool.work = None;
             // Copiers that still have something to hand over must not wait for us.
             while pool.done.recv().is_ok() {}
             for thread in threads {
                 match thread.join() {
-                    Ok(lost) => lost.into_iter().for_each(|(k, n)| *losses.entry(k).or_default() += n),
+                    Ok(lost) => lost
+                        .into_iter()
+                        .for_each(|(k, n)| *losses.entry(k).or_default() += n),
                     Err(_) => {
                         result = Err(Error::new(Code::Internal, "copying", "a copier panicked"));
                     }
@@ -214,7 +221,11 @@ fn dead() -> Error {
 
 impl Copiers for Pool {
     fn submit(&mut self, work: Work) -> Result<Option<(Work, Made)>> {
-        self.work.as_ref().ok_or_else(dead)?.send(work).map_err(|_| dead())?;
+        self.work
+            .as_ref()
+            .ok_or_else(dead)?
+            .send(work)
+            .map_err(|_| dead())?;
         self.in_flight += 1;
         Ok(None)
     }
@@ -271,7 +282,11 @@ impl Writer<'_> {
         loop {
             let before = committer.promised_entries;
             let left = self.pass(committer, copiers)?;
-            if left == 0 || self.outcome.stopped || self.full || committer.promised_entries == before {
+            if left == 0
+                || self.outcome.stopped
+                || self.full
+                || committer.promised_entries == before
+            {
                 return Ok(());
             }
         }
@@ -295,7 +310,8 @@ impl Writer<'_> {
                     feeding = false;
                     break;
                 };
-                let Some(work) = self.work(committer, path, row, &mut names_seen, &mut left)? else {
+                let Some(work) = self.work(committer, path, row, &mut names_seen, &mut left)?
+                else {
                     continue;
                 };
                 if let Some((work, made)) = copiers.submit(work)? {
@@ -314,7 +330,11 @@ impl Writer<'_> {
                 || committer.waiting() >= EPOCH_ENTRIES
                 || committer.ready_bytes >= self.options.epoch_bytes;
             if ended || (due && committer.waiting() > 0) {
-                let flushed = if ended { committer.flush() } else { committer.commit() }?;
+                let flushed = if ended {
+                    committer.flush()
+                } else {
+                    committer.commit()
+                }?;
                 epoch_start = Instant::now();
                 self.after_flush(committer, flushed)?;
                 if ended && self.retries.is_empty() {
@@ -334,9 +354,14 @@ impl Writer<'_> {
         left: &mut u64,
     ) -> Result<Option<Work>> {
         let Some(source) = self.sources.get(&row.source).cloned() else {
-            return Err(Error::new(Code::Internal, "copying", "an entry of no source").with_path(&path));
+            return Err(
+                Error::new(Code::Internal, "copying", "an entry of no source").with_path(&path),
+            );
         };
-        let key = Key { dir: row.dir, name: row.name };
+        let key = Key {
+            dir: row.dir,
+            name: row.name,
+        };
         let volume = committer.drive().identity.volume.number;
         let mut how = How::Copy;
         if self.links && row.meta.kind == Kind::File && row.meta.nlink > 1 {
@@ -354,14 +379,31 @@ impl Writer<'_> {
             }
         }
         let replaces = self.options.adopt || self.catalog.placement(volume, &key)?.is_some();
-        let temp = committer.temp_dir().map_err(|e| e.with_code(Code::DriveFailed))?;
+        let temp = committer
+            .temp_dir()
+            .map_err(|e| e.with_code(Code::DriveFailed))?;
         self.progress.set_current(&path);
         let id = committer.next_temp();
-        Ok(Some(Work { id, key, path, meta: row.meta, source, temp, how, replaces }))
+        Ok(Some(Work {
+            id,
+            key,
+            path,
+            meta: row.meta,
+            source,
+            temp,
+            how,
+            replaces,
+        }))
     }
 
     fn take(&mut self, committer: &mut Committer<'_>, work: Work, made: Made) -> Result<()> {
-        let ready = |work, item: Box<_>, seen, in_temp| Ready { work, item: *item, seen, in_temp, intent: 0 };
+        let ready = |work, item: Box<_>, seen, in_temp| Ready {
+            work,
+            item: *item,
+            seen,
+            in_temp,
+            intent: 0,
+        };
         match made {
             Made::Ready(item, seen) => committer.push(ready(work, item, seen, true)),
             Made::Directory(item, seen) | Made::Recorded(item, seen) => {
@@ -402,7 +444,9 @@ impl Writer<'_> {
         for (work, error) in std::mem::take(&mut committer.failures) {
             self.failed(&work, error)?;
         }
-        let Flushed::Condemned(condemned, e) = flushed else { return Ok(()) };
+        let Flushed::Condemned(condemned, e) = flushed else {
+            return Ok(());
+        };
         self.barrier_failures += 1;
         let no_room = super::file::target_fault(&e) == Some(FileFault::NoRoom);
         if no_room && !self.tried {
@@ -433,9 +477,15 @@ impl Writer<'_> {
     /// Copies once more what a failed barrier condemned.
     fn retry(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<()> {
         for condemned in std::mem::take(&mut self.retries) {
-            let temp = committer.temp_dir().map_err(|e| e.with_code(Code::DriveFailed))?;
+            let temp = committer
+                .temp_dir()
+                .map_err(|e| e.with_code(Code::DriveFailed))?;
             let id = committer.next_temp();
-            let work = Work { id, temp, ..condemned.work };
+            let work = Work {
+                id,
+                temp,
+                ..condemned.work
+            };
             while !copiers.has_room() {
                 if let Some((work, made)) = copiers.next(Duration::from_millis(100))? {
                     self.take(committer, work, made)?;
@@ -455,13 +505,23 @@ fn open_sources(catalog: &Catalog) -> Result<HashMap<i64, Arc<SourceRoot>>> {
     for source in catalog.sources()? {
         let path = if source.is_file {
             let dir = super::drive::split(&source.path).0;
-            if dir.is_empty() { b"/".to_vec() } else { dir.to_vec() }
+            if dir.is_empty() {
+                b"/".to_vec()
+            } else {
+                dir.to_vec()
+            }
         } else {
             source.path.clone()
         };
-        let Ok(fd) = sys::open_root(&path) else { continue };
-        let kind = crate::volume::file_system_kind(fd.as_fd());
-        let prefix = if source.is_file { Vec::new() } else { source.prefix };
+        let Ok(fd) = sys::open_root(&path) else {
+            continue;
+        };
+        let kind = sys::file_system_kind(fd.as_fd());
+        let prefix = if source.is_file {
+            Vec::new()
+        } else {
+            source.prefix
+        };
         let root = SourceRoot {
             fd,
             path,

@@ -113,7 +113,10 @@ impl Drive {
                 return Err(Error::new(
                     Code::DriveChanged,
                     "opening the drive",
-                    format!("it is volume {} of set {}", found.volume.number, found.set.name),
+                    format!(
+                        "it is volume {} of set {}",
+                        found.volume.number, found.set.name
+                    ),
                 )
                 .with_path(&spec.path));
             }
@@ -146,7 +149,10 @@ impl Drive {
             own,
             tmp: Arc::new(tmp),
             identity: spec.identity,
-            abilities: Abilities { links: true, symlinks: true },
+            abilities: Abilities {
+                links: true,
+                symlinks: true,
+            },
             journal,
             mount,
             device,
@@ -159,7 +165,11 @@ impl Drive {
 
     /// What copiers need to know of it.
     pub fn share(&self) -> Shared {
-        Shared { root: Arc::clone(&self.root), path: self.path.clone(), device: self.device }
+        Shared {
+            root: Arc::clone(&self.root),
+            path: self.path.clone(),
+            device: self.device,
+        }
     }
 
     /// Checks that the path still leads to the drive that is open.
@@ -172,8 +182,12 @@ impl Drive {
         if now.ok() == Some(self.mount) {
             return Ok(());
         }
-        Err(Error::new(Code::DriveChanged, "writing to the drive", "it is not mounted there any more")
-            .with_path(&self.path))
+        Err(Error::new(
+            Code::DriveChanged,
+            "writing to the drive",
+            "it is not mounted there any more",
+        )
+        .with_path(&self.path))
     }
 
     fn probe(&self) -> Abilities {
@@ -186,8 +200,14 @@ impl Drive {
         clean();
         let made = sys::create_new(tmp, b"probe").is_ok();
         let links = made
-            && rustix::fs::linkat(tmp, &b"probe"[..], tmp, &b"probe-link"[..], rustix::fs::AtFlags::empty())
-                .is_ok();
+            && rustix::fs::linkat(
+                tmp,
+                &b"probe"[..],
+                tmp,
+                &b"probe-link"[..],
+                rustix::fs::AtFlags::empty(),
+            )
+            .is_ok();
         let symlinks = rustix::fs::symlinkat(&b"target"[..], tmp, &b"probe-symlink"[..]).is_ok();
         clean();
         Abilities { links, symlinks }
@@ -205,7 +225,10 @@ impl Drive {
             Ok(())
         })?;
         if good.torn {
-            self.journal.file.set_len(good.bytes).at("cutting off a torn record of", &path)?;
+            self.journal
+                .file
+                .set_len(good.bytes)
+                .at("cutting off a torn record of", &path)?;
         }
         self.journal.end = good.bytes;
         self.journal.good = good.bytes;
@@ -238,7 +261,10 @@ impl Drive {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.journal.file.write_all_at(bytes, self.journal.end).at("writing", &self.journal_path())?;
+        self.journal
+            .file
+            .write_all_at(bytes, self.journal.end)
+            .at("writing", &self.journal_path())?;
         self.journal.end += bytes.len() as u64;
         Ok(())
     }
@@ -258,7 +284,10 @@ impl Drive {
 
     /// Forgets what was appended since the last good barrier.
     pub(super) fn cut_journal(&mut self) -> Result<()> {
-        self.journal.file.set_len(self.journal.good).at("cutting", &self.journal_path())?;
+        self.journal
+            .file
+            .set_len(self.journal.good)
+            .at("cutting", &self.journal_path())?;
         self.journal.end = self.journal.good;
         Ok(())
     }
@@ -323,7 +352,8 @@ impl Drive {
                     kept = true;
                     continue;
                 }
-                sys::unlink(dir.as_fd(), &inner, inner_is_dir).at("removing", &join(&here, &inner))?;
+                sys::unlink(dir.as_fd(), &inner, inner_is_dir)
+                    .at("removing", &join(&here, &inner))?;
             }
             if !kept {
                 sys::unlink(self.tmp.as_fd(), &name, true).at("removing", &here)?;
@@ -334,7 +364,7 @@ impl Drive {
 }
 
 /// Joins two paths with a slash.
-pub(super) fn join(a: &[u8], b: &[u8]) -> Vec<u8> {
+pub(crate) fn join(a: &[u8], b: &[u8]) -> Vec<u8> {
     if a.is_empty() {
         return b.to_vec();
     }
@@ -347,7 +377,7 @@ pub(super) fn join(a: &[u8], b: &[u8]) -> Vec<u8> {
 }
 
 /// Splits a path into its directory (empty at the root) and its last name.
-pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|b| *b == b'/') {
         Some(at) => (&path[..at], &path[at + 1..]),
         None => (b"", path),
@@ -418,7 +448,9 @@ impl std::io::Read for AtOffset {
 pub(super) fn regular(fd: &OwnedFd, path: &[u8]) -> Result<u64> {
     let meta = sys::stat_fd(fd.as_fd()).at("looking at", path)?;
     if meta.kind != crate::meta::Kind::File {
-        return Err(Error::new(Code::BadFormat, "opening", "it is not a regular file").with_path(path));
+        return Err(
+            Error::new(Code::BadFormat, "opening", "it is not a regular file").with_path(path),
+        );
     }
     Ok(meta.size)
 }
@@ -441,5 +473,7 @@ fn read_identity(own: BorrowedFd<'_>, drive: &[u8]) -> Result<Option<VolumeJson>
         &mut bytes,
     )
     .at("reading", &path)?;
-    volumejson::parse(&bytes).map(Some).map_err(|e| e.with_path(&path))
+    volumejson::parse(&bytes)
+        .map(Some)
+        .map_err(|e| e.with_path(&path))
 }

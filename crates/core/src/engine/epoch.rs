@@ -161,9 +161,13 @@ impl<'a> Committer<'a> {
         if self.ready.is_empty() {
             return Ok(Flushed::Good);
         }
-        self.progress.phase.store(2, std::sync::atomic::Ordering::Relaxed);
+        self.progress
+            .phase
+            .store(2, std::sync::atomic::Ordering::Relaxed);
         let flushed = self.commit_group();
-        self.progress.phase.store(1, std::sync::atomic::Ordering::Relaxed);
+        self.progress
+            .phase
+            .store(1, std::sync::atomic::Ordering::Relaxed);
         flushed
     }
 
@@ -193,7 +197,10 @@ impl<'a> Committer<'a> {
         self.ready_bytes = 0;
         // Files that are written from here on belong to the next group.
         self.temp = None;
-        let barrier = self.drive.append_bytes(&bytes).and_then(|()| self.drive.barrier());
+        let barrier = self
+            .drive
+            .append_bytes(&bytes)
+            .and_then(|()| self.drive.barrier());
         if let Err(e) = barrier {
             return self.condemn(e);
         }
@@ -230,9 +237,13 @@ impl<'a> Committer<'a> {
         if self.committed.is_empty() {
             return Ok(Flushed::Good);
         }
-        self.progress.phase.store(2, std::sync::atomic::Ordering::Relaxed);
+        self.progress
+            .phase
+            .store(2, std::sync::atomic::Ordering::Relaxed);
         let barrier = self.drive.barrier();
-        self.progress.phase.store(1, std::sync::atomic::Ordering::Relaxed);
+        self.progress
+            .phase
+            .store(1, std::sync::atomic::Ordering::Relaxed);
         match barrier {
             Err(e) => self.condemn(e),
             Ok(()) => {
@@ -244,7 +255,9 @@ impl<'a> Committer<'a> {
 
     /// Records as placed what the last barrier made durable.
     fn promise(&mut self) -> Result<()> {
-        let Some(through) = self.committed.iter().map(|r| r.intent).max() else { return Ok(()) };
+        let Some(through) = self.committed.iter().map(|r| r.intent).max() else {
+            return Ok(());
+        };
         self.catalog.begin()?;
         let mut last_dir = 0;
         for ready in &self.committed {
@@ -253,7 +266,8 @@ impl<'a> Committer<'a> {
                 self.catalog.place_dirs(self.volume, key.dir)?;
                 last_dir = key.dir;
             }
-            self.catalog.place(self.volume, key, &ready.item, Some(&ready.seen))?;
+            self.catalog
+                .place(self.volume, key, &ready.item, Some(&ready.seen))?;
             self.promised_entries += 1;
             if ready.item.kind == crate::meta::Kind::File {
                 self.promised_files += 1;
@@ -284,7 +298,9 @@ impl<'a> Committer<'a> {
         }
         self.temp = None;
         // The records since then may or may not be on the device: they are written anew.
-        self.drive.cut_journal().map_err(|cut| cut.with_code(Code::DriveFailed))?;
+        self.drive
+            .cut_journal()
+            .map_err(|cut| cut.with_code(Code::DriveFailed))?;
         Ok(Flushed::Condemned(condemned, e))
     }
 
@@ -308,7 +324,7 @@ impl<'a> Committer<'a> {
         if !ready.item.stored {
             return Ok(());
         }
-        let whole = || join(&self.drive.path, path);
+        let whole = join(&self.drive.path, path);
         if !ready.in_temp {
             // An empty directory.
             self.parent(path)?;
@@ -317,8 +333,14 @@ impl<'a> Committer<'a> {
         let (dir, name) = split(path);
         let parent = self.parent(dir)?;
         let temp = ready.work.temp.fd.as_fd();
-        sys::rename(temp, &ready.work.temp_name(), parent.as_fd(), name, ready.work.replaces)
-            .at("renaming into place", &whole())?;
+        sys::rename(
+            temp,
+            &ready.work.temp_name(),
+            parent.as_fd(),
+            name,
+            ready.work.replaces,
+        )
+        .at("renaming into place", &whole)?;
         if ready.item.link.is_some() {
             // Renaming onto another name of the same file does nothing and leaves the old one (rename(2)).
             let _ = sys::unlink(temp, &ready.work.temp_name(), false);
@@ -384,7 +406,12 @@ fn is_in_the_way(e: &std::io::Error) -> bool {
 fn in_the_way(path: &[u8]) -> Error {
     Error {
         errno: Some(Errno::EXIST.raw_os_error()),
-        ..Error::new(Code::Io, "making", "something that is no directory stands there").with_path(path)
+        ..Error::new(
+            Code::Io,
+            "making",
+            "something that is no directory stands there",
+        )
+        .with_path(path)
     }
 }
 

@@ -199,7 +199,11 @@ impl<'a> Copier<'a> {
                 }
                 Fail::Source(e) => {
                     let gone = e.is_errno(Errno::NOENT) || e.is_errno(Errno::NOTDIR);
-                    let fault = if gone { FileFault::Vanished } else { FileFault::Failed };
+                    let fault = if gone {
+                        FileFault::Vanished
+                    } else {
+                        FileFault::Failed
+                    };
                     return Made::Failed(FileError::from_error(fault, &absolute(), &e));
                 }
                 Fail::Target(e) => {
@@ -222,7 +226,9 @@ impl<'a> Copier<'a> {
             Kind::File => self.file(work),
             Kind::Dir => {
                 let (dir, name) = self.source_dir(work)?;
-                let meta = sys::stat_at(dir, name).at("looking at", &[]).map_err(Fail::Source)?;
+                let meta = sys::stat_at(dir, name)
+                    .at("looking at", &[])
+                    .map_err(Fail::Source)?;
                 if meta.kind != Kind::Dir {
                     return Err(Fail::Changed);
                 }
@@ -258,11 +264,19 @@ impl<'a> Copier<'a> {
 
     fn file(&mut self, work: &Work) -> std::result::Result<Made, Fail> {
         let (dir, name) = self.source_dir(work)?;
-        let from = sys::open_for_reading(dir, name).at("opening", &work.path).map_err(|e| {
-            // A symlink or socket took the place of the file: it is another entry now.
-            if e.is_errno(Errno::LOOP) || e.is_errno(Errno::NXIO) { Fail::Changed } else { Fail::Source(e) }
-        })?;
-        let before = sys::stat_fd(from.as_fd()).at("looking at", &work.path).map_err(Fail::Source)?;
+        let from = sys::open_for_reading(dir, name)
+            .at("opening", &work.path)
+            .map_err(|e| {
+                // A symlink or socket took the place of the file: it is another entry now.
+                if e.is_errno(Errno::LOOP) || e.is_errno(Errno::NXIO) {
+                    Fail::Changed
+                } else {
+                    Fail::Source(e)
+                }
+            })?;
+        let before = sys::stat_fd(from.as_fd())
+            .at("looking at", &work.path)
+            .map_err(Fail::Source)?;
         if before.kind != Kind::File {
             return Err(Fail::Changed);
         }
@@ -271,7 +285,9 @@ impl<'a> Copier<'a> {
             .at("creating", &work.path)
             .map_err(Fail::Target)?;
         let (written, digest) = self.content(work, &from, &to, &before)?;
-        let after = sys::stat_fd(from.as_fd()).at("looking at", &work.path).map_err(Fail::Source)?;
+        let after = sys::stat_fd(from.as_fd())
+            .at("looking at", &work.path)
+            .map_err(Fail::Source)?;
         // Files such as those of /proc say 0 and hold more; they count as unchanged when they still do.
         let whole = written == after.size || (before.size == 0 && before.allocated == 0);
         if after.size != before.size || after.mtime != before.mtime || !whole {
@@ -280,14 +296,21 @@ impl<'a> Copier<'a> {
         if !sys::copy_xattrs(from.as_fd(), to.as_fd()) {
             *self.losses.entry("extended attributes").or_default() += 1;
         }
-        let fresh = Meta { uid: self.euid, gid: self.egid, mode: 0o600, ..after };
+        let fresh = Meta {
+            uid: self.euid,
+            gid: self.egid,
+            mode: 0o600,
+            ..after
+        };
         let owned = sys::set_metadata(to.as_fd(), Some(&fresh), &after)
             .at("setting owner, mode and times of", &work.path)
             .map_err(Fail::Target)?;
         if !owned {
             *self.losses.entry("owners").or_default() += 1;
         }
-        sys::close(to).at("closing", &work.path).map_err(Fail::Target)?;
+        sys::close(to)
+            .at("closing", &work.path)
+            .map_err(Fail::Target)?;
         let mut item = item(work, &after);
         item.size = written;
         item.digest = digest;
@@ -350,10 +373,14 @@ impl<'a> Copier<'a> {
             }
         }
         let bytes = &self.buffer[..len];
-        write_all(to, bytes, 0).at("writing", &work.path).map_err(Fail::Target)?;
+        write_all(to, bytes, 0)
+            .at("writing", &work.path)
+            .map_err(Fail::Target)?;
         Progress::add(&self.progress.bytes, len as u64);
-        let digest =
-            self.digest.then(|| Digest { algorithm: Algorithm::Sha256, bytes: sha256(bytes) });
+        let digest = self.digest.then(|| Digest {
+            algorithm: Algorithm::Sha256,
+            bytes: sha256(bytes),
+        });
         Ok((len as u64, digest))
     }
 
@@ -397,7 +424,11 @@ impl<'a> Copier<'a> {
         let sparse = before.allocated < before.size;
         let mut pos = 0u64;
         // The end of the stretch of data in hand; without holes, of the file.
-        let mut data_end = if sparse && work.source.trust_holes { 0 } else { u64::MAX };
+        let mut data_end = if sparse && work.source.trust_holes {
+            0
+        } else {
+            u64::MAX
+        };
         let mut result = Ok(());
         loop {
             if let Err(e) = self.check_cancel(before.size) {
@@ -452,9 +483,13 @@ impl<'a> Copier<'a> {
         }
         match digest {
             None => Err(Fail::Changed),
-            Some(bytes) => {
-                Ok((pos, self.digest.then_some(Digest { algorithm: Algorithm::Sha256, bytes })))
-            }
+            Some(bytes) => Ok((
+                pos,
+                self.digest.then_some(Digest {
+                    algorithm: Algorithm::Sha256,
+                    bytes,
+                }),
+            )),
         }
     }
 
@@ -462,7 +497,10 @@ impl<'a> Copier<'a> {
         if n == 0 {
             return Ok(());
         }
-        self.hasher.as_mut().and_then(|h| h.zeros(n)).ok_or(Fail::Changed)
+        self.hasher
+            .as_mut()
+            .and_then(|h| h.zeros(n))
+            .ok_or(Fail::Changed)
     }
 
     fn block(
@@ -474,15 +512,18 @@ impl<'a> Copier<'a> {
         want: usize,
         sparse: bool,
     ) -> std::result::Result<u64, Fail> {
-        let Some(hasher) = &mut self.hasher else { return Err(Fail::Changed) };
-        let Some(block) = hasher.block() else { return Err(Fail::Changed) };
+        let Some(hasher) = &mut self.hasher else {
+            return Err(Fail::Changed);
+        };
+        let Some(block) = hasher.block() else {
+            return Err(Fail::Changed);
+        };
         let mut len = 0;
         while len < want {
-            let n = retry_on_intr(|| {
-                rustix::io::pread(from, &mut block[len..want], pos + len as u64)
-            })
-            .at("reading", &work.path)
-            .map_err(Fail::Source)?;
+            let n =
+                retry_on_intr(|| rustix::io::pread(from, &mut block[len..want], pos + len as u64))
+                    .at("reading", &work.path)
+                    .map_err(Fail::Source)?;
             if n == 0 {
                 break;
             }
@@ -496,7 +537,9 @@ impl<'a> Copier<'a> {
         if let Some(to) = to {
             let bytes = &hasher.sent()[..len];
             if !(sparse && is_zero(bytes)) {
-                write_all(to, bytes, pos).at("writing", &work.path).map_err(Fail::Target)?;
+                write_all(to, bytes, pos)
+                    .at("writing", &work.path)
+                    .map_err(Fail::Target)?;
             }
         }
         Progress::add(&self.progress.bytes, len as u64);
@@ -512,9 +555,17 @@ impl<'a> Copier<'a> {
         let (dir, name) = self.source_dir(work)?;
         let target = rustix::fs::readlinkat(dir, name, Vec::new())
             .at("reading the symlink", &work.path)
-            .map_err(|e| if e.is_errno(Errno::INVAL) { Fail::Changed } else { Fail::Source(e) })?
+            .map_err(|e| {
+                if e.is_errno(Errno::INVAL) {
+                    Fail::Changed
+                } else {
+                    Fail::Source(e)
+                }
+            })?
             .into_bytes();
-        let meta = sys::stat_at(dir, name).at("looking at", &work.path).map_err(Fail::Source)?;
+        let meta = sys::stat_at(dir, name)
+            .at("looking at", &work.path)
+            .map_err(Fail::Source)?;
         let mut item = item(work, &meta);
         item.size = 0;
         item.target = Some(target.clone());
@@ -522,8 +573,14 @@ impl<'a> Copier<'a> {
         let temp_name = work.temp_name();
         match rustix::fs::symlinkat(target.as_slice(), temp, temp_name.as_slice()) {
             Ok(()) => {}
-            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(self.recorded(item, meta)),
-            Err(e) => return Err(e).at("making the symlink", &work.path).map_err(Fail::Target),
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                return Ok(self.recorded(item, meta));
+            }
+            Err(e) => {
+                return Err(e)
+                    .at("making the symlink", &work.path)
+                    .map_err(Fail::Target);
+            }
         }
         self.nofollow_metadata(temp, &temp_name, &meta, false)
             .at("setting owner and times of", &work.path)
@@ -533,7 +590,9 @@ impl<'a> Copier<'a> {
 
     fn node(&mut self, work: &Work) -> std::result::Result<Made, Fail> {
         let (dir, name) = self.source_dir(work)?;
-        let meta = sys::stat_at(dir, name).at("looking at", &work.path).map_err(Fail::Source)?;
+        let meta = sys::stat_at(dir, name)
+            .at("looking at", &work.path)
+            .map_err(Fail::Source)?;
         if meta.kind != work.meta.kind {
             return Err(Fail::Changed);
         }
@@ -547,7 +606,13 @@ impl<'a> Copier<'a> {
         let temp = work.temp.fd.as_fd();
         let temp_name = work.temp_name();
         let kind = FileType::from_raw_mode(meta.kind.type_bits());
-        match rustix::fs::mknodat(temp, temp_name.as_slice(), kind, Mode::from_raw_mode(0o600), rdev) {
+        match rustix::fs::mknodat(
+            temp,
+            temp_name.as_slice(),
+            kind,
+            Mode::from_raw_mode(0o600),
+            rdev,
+        ) {
             Ok(()) => {}
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
                 return Ok(self.recorded(item, meta));
@@ -561,7 +626,10 @@ impl<'a> Copier<'a> {
     }
 
     fn recorded(&mut self, mut item: Item, meta: Meta) -> Made {
-        *self.losses.entry("links, fifos, sockets or devices").or_default() += 1;
+        *self
+            .losses
+            .entry("links, fifos, sockets or devices")
+            .or_default() += 1;
         item.stored = false;
         Made::Recorded(Box::new(item), meta)
     }
@@ -600,9 +668,15 @@ impl<'a> Copier<'a> {
             .at("opening the directory of", &to.path)
             .map_err(Fail::Target)?;
         let temp_name = work.temp_name();
-        rustix::fs::linkat(&dir, name, &work.temp.fd, temp_name.as_slice(), AtFlags::empty())
-            .at("linking", &work.path)
-            .map_err(Fail::Target)?;
+        rustix::fs::linkat(
+            &dir,
+            name,
+            &work.temp.fd,
+            temp_name.as_slice(),
+            AtFlags::empty(),
+        )
+        .at("linking", &work.path)
+        .map_err(Fail::Target)?;
         let item = Item {
             path: work.path.clone(),
             link: Some(to.link.clone().unwrap_or_else(|| to.path.clone())),
@@ -617,7 +691,11 @@ fn item(work: &Work, meta: &Meta) -> Item {
     Item {
         path: work.path.clone(),
         kind: meta.kind,
-        size: if meta.kind == Kind::File { meta.size } else { 0 },
+        size: if meta.kind == Kind::File {
+            meta.size
+        } else {
+            0
+        },
         mtime: meta.mtime,
         mode: meta.mode,
         uid: meta.uid,
@@ -683,7 +761,8 @@ pub fn digest_of(fd: &OwnedFd, path: &[u8], cancel: &CancelToken) -> Result<[u8;
         if cancel.is_now() {
             return Err(Error::cancelled());
         }
-        let n = retry_on_intr(|| rustix::io::pread(fd, &mut buffer[..], pos)).at("reading", path)?;
+        let n =
+            retry_on_intr(|| rustix::io::pread(fd, &mut buffer[..], pos)).at("reading", path)?;
         if n == 0 {
             return Ok(hash.finalize().into());
         }

@@ -45,31 +45,33 @@ impl HashThread {
         let (to, messages) = bounded::<Message>(RING);
         let (taken_to, taken) = bounded(RING);
         let (digest_to, digests) = bounded(1);
-        let thread = std::thread::Builder::new().name("digest".into()).spawn(move || {
-            let mut hash = Sha256::new();
-            let zeros = vec![0u8; 65_536];
-            for message in messages {
-                let sent = match message {
-                    Message::Data(block, len) => {
-                        hash.update(&block[..len]);
-                        drop(block);
-                        taken_to.send(()).is_ok()
-                    }
-                    Message::Zeros(mut n) => {
-                        while n > 0 {
-                            let step = n.min(zeros.len() as u64);
-                            hash.update(&zeros[..step as usize]);
-                            n -= step;
+        let thread = std::thread::Builder::new()
+            .name("digest".into())
+            .spawn(move || {
+                let mut hash = Sha256::new();
+                let zeros = vec![0u8; 65_536];
+                for message in messages {
+                    let sent = match message {
+                        Message::Data(block, len) => {
+                            hash.update(&block[..len]);
+                            drop(block);
+                            taken_to.send(()).is_ok()
                         }
-                        true
+                        Message::Zeros(mut n) => {
+                            while n > 0 {
+                                let step = n.min(zeros.len() as u64);
+                                hash.update(&zeros[..step as usize]);
+                                n -= step;
+                            }
+                            true
+                        }
+                        Message::Finish => digest_to.send(hash.finalize_reset().into()).is_ok(),
+                    };
+                    if !sent {
+                        return;
                     }
-                    Message::Finish => digest_to.send(hash.finalize_reset().into()).is_ok(),
-                };
-                if !sent {
-                    return;
                 }
-            }
-        })?;
+            })?;
         Ok(HashThread {
             to: Some(to),
             taken,

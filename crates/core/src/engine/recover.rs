@@ -103,8 +103,20 @@ fn replay(
     journal::read(reader, &path, &mut |record| {
         match record {
             Record::Start { .. } => {}
-            Record::Intent { id, temp, item, replaces } => {
-                open.insert(id, Intent { temp, item, replaces });
+            Record::Intent {
+                id,
+                temp,
+                item,
+                replaces,
+            } => {
+                open.insert(
+                    id,
+                    Intent {
+                        temp,
+                        item,
+                        replaces,
+                    },
+                );
             }
             Record::Done { ids } => carried_out.extend(ids),
             Record::Durable { through } => {
@@ -155,8 +167,10 @@ fn finish(
     let mut ids = Vec::new();
     let mut finished = Vec::new();
     // Of two intents for one name only the later one counts.
-    let latest: HashMap<Vec<u8>, u64> =
-        open.iter().map(|(id, intent)| (intent.item.path.clone(), *id)).collect();
+    let latest: HashMap<Vec<u8>, u64> = open
+        .iter()
+        .map(|(id, intent)| (intent.item.path.clone(), *id))
+        .collect();
     for (id, intent) in open {
         if cancel.is_now() {
             return Err(Error::cancelled());
@@ -171,7 +185,9 @@ fn finish(
             done.dropped += 1;
         }
     }
-    let Some((_, through)) = ids.last().copied() else { return Ok(()) };
+    let Some((_, through)) = ids.last().copied() else {
+        return Ok(());
+    };
     drive.append(&[Record::Done { ids }]).map_err(failed)?;
     drive.barrier().map_err(failed)?;
     catalog.begin()?;
@@ -228,8 +244,12 @@ fn matches(
     cancel: &CancelToken,
 ) -> Result<bool> {
     let (dir, name) = split(path);
-    let Ok(dir) = sys::open_dir_beneath(root, dir, true) else { return Ok(false) };
-    let Ok(meta) = sys::stat_at(dir.as_fd(), name) else { return Ok(false) };
+    let Ok(dir) = sys::open_dir_beneath(root, dir, true) else {
+        return Ok(false);
+    };
+    let Ok(meta) = sys::stat_at(dir.as_fd(), name) else {
+        return Ok(false);
+    };
     if meta.kind != item.kind {
         return Ok(false);
     }
@@ -248,7 +268,9 @@ fn matches(
         // Nothing to compare the content with: after a crash that is no proof.
         return Ok(false);
     };
-    let Ok(fd) = sys::open_for_reading(dir.as_fd(), name) else { return Ok(false) };
+    let Ok(fd) = sys::open_for_reading(dir.as_fd(), name) else {
+        return Ok(false);
+    };
     let found = digest_of(&fd, &join(&drive.path, path), cancel)?;
     Ok(found == digest.bytes)
 }

@@ -94,6 +94,16 @@ pub struct Item {
 }
 
 impl Item {
+    /// What entries are ordered by on a drive: the path, with a slash at its end for a directory, so that
+    /// what is in a directory follows it.
+    pub fn sort_key(&self) -> Vec<u8> {
+        let mut key = self.path.clone();
+        if self.kind == Kind::Dir {
+            key.push(b'/');
+        }
+        key
+    }
+
     /// Checks all that [`Item::decode`] checks, before the item is written.
     ///
     /// # Errors

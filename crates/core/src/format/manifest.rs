@@ -81,19 +81,19 @@ impl<W: Write> ManifestWriter<W> {
         })
     }
 
-    /// Adds an entry; its path must come after the one before it, by bytes.
+    /// Adds an entry; it must come after the one before it in the order of [`Item::sort_key`].
     ///
     /// # Errors
     /// `Code::BadInput` for an item that [`read`] would refuse, `Code::Internal` for one out of order,
     /// `Code::Io`.
     pub fn push(&mut self, item: &Item) -> Result<()> {
         item.check()?;
-        if self.entries > 0 && item.path <= self.last {
+        let key = item.sort_key();
+        if self.entries > 0 && key <= self.last {
             let message = "the entries of a manifest come out of order";
             return Err(Error::new(Code::Internal, "recording", message).with_path(&item.path));
         }
-        self.last.clear();
-        self.last.extend_from_slice(&item.path);
+        self.last = key;
         self.entries += 1;
         item.encode(&mut self.buffer);
         self.buffer.push(b'\n');
@@ -211,13 +211,12 @@ pub fn read(
             };
         } else {
             let item = Item::parse(&line).map_err(bad)?;
-            if last.as_ref().is_some_and(|last| item.path <= *last) {
+            let key = item.sort_key();
+            if last.as_ref().is_some_and(|last| key <= *last) {
                 return Err(bad(format!("out of order: {}", short(&item.path))));
             }
             entries += 1;
-            let kept = last.get_or_insert_default();
-            kept.clear();
-            kept.extend_from_slice(&item.path);
+            last = Some(key);
             sink(item)?;
         }
         hash.update(&line);

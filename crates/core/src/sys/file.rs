@@ -6,7 +6,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags, SeekFrom, Timespec, Timestamps};
+use rustix::fs::{
+    AtFlags, FallocateFlags, Mode, OFlags, RenameFlags, SeekFrom, Timespec, Timestamps,
+};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::meta::{Meta, Time};
@@ -43,7 +45,9 @@ pub fn sync_file(fd: BorrowedFd<'_>) -> io::Result<()> {
 /// What the call answers.
 pub fn open_for_reading(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Ok(retry_on_intr(|| rustix::fs::openat(dir, name, flags, Mode::empty()))?)
+    Ok(retry_on_intr(|| {
+        rustix::fs::openat(dir, name, flags, Mode::empty())
+    })?)
 }
 
 /// Creates a new file for writing, readable by its owner alone (open(2), `O_CREAT | O_EXCL`).
@@ -52,7 +56,9 @@ pub fn open_for_reading(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd>
 /// What the call answers.
 pub fn create_new(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(retry_on_intr(|| rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600)))?)
+    Ok(retry_on_intr(|| {
+        rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600))
+    })?)
 }
 
 /// Makes `to` share all blocks of `from` (ioctl_ficlone(2)). `false`: not supported here.
@@ -155,7 +161,11 @@ pub fn rename(
 ) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
-        let flags = if replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        let flags = if replace {
+            RenameFlags::empty()
+        } else {
+            RenameFlags::NOREPLACE
+        };
         match retry_on_intr(|| rustix::fs::renameat_with(from_dir, from, to_dir, to, flags)) {
             Ok(()) => return Ok(()),
             Err(Errno::INVAL | Errno::NOSYS) if !replace => {}
@@ -169,7 +179,9 @@ pub fn rename(
             Err(e) => return Err(e),
         }
     }
-    Ok(retry_on_intr(|| rustix::fs::renameat(from_dir, from, to_dir, to))?)
+    Ok(retry_on_intr(|| {
+        rustix::fs::renameat(from_dir, from, to_dir, to)
+    })?)
 }
 
 /// Removes a name; a directory only with `dir` (unlinkat(2)).
@@ -177,7 +189,11 @@ pub fn rename(
 /// # Errors
 /// What the call answers.
 pub fn unlink(at: BorrowedFd<'_>, name: &[u8], dir: bool) -> io::Result<()> {
-    let flags = if dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+    let flags = if dir {
+        AtFlags::REMOVEDIR
+    } else {
+        AtFlags::empty()
+    };
     Ok(retry_on_intr(|| rustix::fs::unlinkat(at, name, flags))?)
 }
 
@@ -186,13 +202,21 @@ pub fn unlink(at: BorrowedFd<'_>, name: &[u8], dir: bool) -> io::Result<()> {
 /// # Errors
 /// What the call answers.
 pub fn make_dir(at: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
-    Ok(retry_on_intr(|| rustix::fs::mkdirat(at, name, Mode::from_raw_mode(0o700)))?)
+    Ok(retry_on_intr(|| {
+        rustix::fs::mkdirat(at, name, Mode::from_raw_mode(0o700))
+    })?)
 }
 
 /// A time as the kernel takes it.
 pub fn timestamps(mtime: Time) -> Timestamps {
-    let at = Timespec { tv_sec: mtime.sec, tv_nsec: mtime.nsec.into() };
-    Timestamps { last_access: at, last_modification: at }
+    let at = Timespec {
+        tv_sec: mtime.sec,
+        tv_nsec: mtime.nsec.into(),
+    };
+    Timestamps {
+        last_access: at,
+        last_modification: at,
+    }
 }
 
 /// Copies all extended attributes that can be read and kept, POSIX ACLs among them (xattr(7)).

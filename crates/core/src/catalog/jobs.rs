@@ -1,0 +1,278 @@
+//! The seed's job file, written from the catalog and read into it.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::order::{Entries, Ordered};
+use super::schema::ROOT_DIR;
+use super::{Catalog, Source};
+use crate::cancel::CancelToken;
+use crate::catalog::scan::Tally;
+use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
+use crate::filter::{Decision, Filter};
+use crate::format::jobfile::{self, JobWriter};
+use crate::meta::Kind;
+use crate::progress::Progress;
+use crate::sys;
+
+/// What was written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Entries in the job file.
+    pub entries: u64,
+    /// Entries that the format cannot hold: named through the progress.
+    pub left_out: u64,
+}
+
+impl Catalog {
+    /// The sources in the order of their paths, as the job file has them.
+    fn sources_by_path(&self, ids: &[i64]) -> Result<Vec<Source>> {
+        let mut sources = self.sources()?;
+        sources.retain(|s| ids.contains(&s.id));
+        let key = |s: &Source| {
+            let mut path = s.path.clone();
+            if !s.is_file {
+                path.push(b'/');
+            }
+            path
+        };
+        sources.sort_by_key(key);
+        Ok(sources)
+    }
+
+    /// Calls `sink` for every regular file of the sources `ids` that the filter keeps, in the order of the
+    /// job file: with its index, its path in the source and its path below the drive's root.
+    ///
+    /// # Errors
+    /// What SQLite and `sink` answer; `Code::Cancelled`.
+    pub fn each_job(
+        &self,
+        ids: &[i64],
+        filter: &Filter,
+        cancel: &CancelToken,
+        sink: &mut dyn FnMut(u64, &[u8], &[u8], &super::order::Row) -> Result<()>,
+    ) -> Result<u64> {
+        let mut index = 0;
+        for source in self.sources_by_path(ids)? {
+            if source.is_file {
+                if let Some(row) = self.entry(ROOT_DIR, &source.prefix)?
+                    && row.gone == 0
+                    && row.meta.kind == Kind::File
+                {
+                    sink(index, &source.path, &source.prefix, &row)?;
+                    index += 1;
+                }
+                continue;
+            }
+            let root = if source.prefix.is_empty() {
+                ROOT_DIR
+            } else {
+                let mut name = source.prefix.clone();
+                name.push(b'/');
+                match self.entry(ROOT_DIR, &name)? {
+                    Some(row) => row.child,
+                    None => continue,
+                }
+            };
+            let skip = if source.prefix.is_empty() {
+                0
+            } else {
+                source.prefix.len() + 1
+            };
+            let mut src = source.path.clone();
+            if src.last() != Some(&b'/') {
+                src.push(b'/');
+            }
+            let base = src.len();
+            let mut entries = Ordered::below(Entries(&self.conn), root, &source.prefix)?;
+            while let Some(row) = entries.next_entry()? {
+                let below = entries.path().get(skip..).unwrap_or(b"");
+                let is_dir = row.meta.kind == Kind::Dir;
+                if filter.decide(below, is_dir) == Decision::Drop {
+                    entries.prune();
+                    continue;
+                }
+                if row.source != source.id || row.meta.kind != Kind::File {
+                    continue;
+                }
+                src.truncate(base);
+                src.extend_from_slice(below);
+                sink(index, &src, entries.path(), &row)?;
+                index += 1;
+                if index % 4096 == 0 {
+                    cancel.check()?;
+                }
+            }
+        }
+        Ok(index)
+    }
+
+    /// Writes the job file: a temp file beside it, flushed and renamed. `dst_root` is the first output.
+    ///
+    /// # Errors
+    /// `Code::Io`, what SQLite answers, `Code::Cancelled`.
+    pub fn write_job_file(
+        &self,
+        path: &Path,
+        ids: &[i64],
+        filter: &Filter,
+        dst_root: &[u8],
+        cancel: &CancelToken,
+        progress: &Progress,
+    ) -> Result<Written> {
+        let bytes = path.as_os_str().as_bytes().to_vec();
+        let mut temp = path.as_os_str().to_owned();
+        temp.push(format!(".{}.tmp", std::process::id()));
+        let temp = Path::new(&temp);
+        let mut written = Written::default();
+        let result = (|| {
+            let file = File::create(temp).at("creating", &bytes)?;
+            let mut writer = JobWriter::new(file, &bytes);
+            let mut dst = dst_root.to_vec();
+            if dst.last() != Some(&b'/') {
+                dst.push(b'/');
+            }
+            let base = dst.len();
+            self.each_job(ids, filter, cancel, &mut |_, src, rel, row| {
+                dst.truncate(base);
+                dst.extend_from_slice(rel);
+                match writer.push(src, &dst, rel, row.meta.size) {
+                    Ok(()) => Ok(()),
+                    Err(e) if e.code == Code::BadInput => {
+                        written.left_out += 1;
+                        progress.fail(FileError::from_error(FileFault::Failed, src, &e));
+                        Ok(())
+                    }
+                    Err(e) => Err(e),
+                }
+            })?;
+            let (entries, file) = writer.finish()?;
+            written.entries = entries;
+            file.sync_all().at("flushing", &bytes)?;
+            std::fs::rename(temp, path).at("renaming into place", &bytes)
+        })();
+        if result.is_err() {
+            let _ = std::fs::remove_file(temp);
+        }
+        result.map(|()| written)
+    }
+
+    /// Leaves to other drives what has an index below `from`: it needs no copy in this run.
+    ///
+    /// # Errors
+    /// What SQLite answers; `Code::Cancelled`.
+    pub fn leave_before(
+        &self,
+        run: i64,
+        ids: &[i64],
+        filter: &Filter,
+        from: u64,
+        cancel: &CancelToken,
+    ) -> Result<()> {
+        let mut keys = Vec::new();
+        let found = self.each_job(ids, filter, cancel, &mut |index, _, _, row| {
+            if index >= from {
+                return Err(Error::cancelled());
+            }
+            if row.need == run {
+                keys.push((row.dir, row.name.clone()));
+            }
+            Ok(())
+        });
+        match found {
+            Ok(_) => {}
+            Err(e) if e.code == Code::Cancelled && !cancel.is_stopped() => {}
+            Err(e) => return Err(e),
+        }
+        self.begin()?;
+        for (dir, name) in keys {
+            self.give_up(&super::place::Key { dir, name }, run)?;
+        }
+        self.commit()
+    }
+
+    /// Reads a job file as the list of what to copy; entries with an index below `from` are passed over.
+    /// The roots of its sources join the set, all at the drives' root.
+    ///
+    /// # Errors
+    /// `Code::BadJobFile` naming the line, with nothing changed; `Code::Collision` when two entries have one
+    /// path on the drive; `Code::Io`; what SQLite answers.
+    pub fn read_job_file(
+        &self,
+        path: &Path,
+        run: i64,
+        from: u64,
+        cancel: &CancelToken,
+        progress: &Progress,
+    ) -> Result<(Tally, Vec<i64>)> {
+        let bytes = path.as_os_str().as_bytes();
+        let open = || {
+            File::open(path)
+                .at("opening", bytes)
+                .map(|f| BufReader::with_capacity(1 << 16, f))
+        };
+        // Once to the end before anything is changed: a job file is refused whole.
+        jobfile::read(open()?, bytes, &mut |_, _| cancel.check())?;
+        let mut total = Tally::default();
+        let mut ids = Vec::new();
+        let mut current: Option<(Vec<u8>, super::scan::Scan<'_>, std::os::fd::OwnedFd)> = None;
+        jobfile::read(open()?, bytes, &mut |entry, line| {
+            cancel.check()?;
+            if entry.index < from {
+                return Ok(());
+            }
+            let root = entry.src_root().to_vec();
+            if current.as_ref().is_none_or(|(path, _, _)| *path != root) {
+                if let Some((_, scan, _)) = current.take() {
+                    total.add(&scan.finish(false)?);
+                }
+                let fd = match sys::open_root(&root) {
+                    Ok(fd) => fd,
+                    Err(e) => {
+                        progress.fail(FileError::from_error(FileFault::Vanished, &entry.src, &e));
+                        return Ok(());
+                    }
+                };
+                let known = self.sources()?.into_iter().find(|s| s.path == root);
+                let id = match known {
+                    Some(source) if source.prefix.is_empty() && !source.is_file => source.id,
+                    Some(_) => {
+                        let text = format!(
+                            "line {line}: its source is in the set already, at another place on the drives"
+                        );
+                        return Err(Error::new(Code::BadJobFile, "reading", text).with_path(bytes));
+                    }
+                    None => self.add_source(&root, b"", false, "")?,
+                };
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+                let meta = sys::stat_fd(std::os::fd::AsFd::as_fd(&fd)).at("looking at", &root)?;
+                current = Some((root.clone(), self.scan(run, id, b"", &meta)?, fd));
+            }
+            let Some((_, scan, fd)) = &mut current else {
+                return Ok(());
+            };
+            let fd = std::os::fd::AsFd::as_fd(fd);
+            let mut stat = |rel: &[u8]| {
+                let (dir, name) = crate::engine::drive::split(rel);
+                sys::open_dir_beneath(fd, dir, false)
+                    .and_then(|dir| sys::stat_at(std::os::fd::AsFd::as_fd(&dir), name))
+                    .at("looking at", &crate::engine::drive::join(&root, rel))
+            };
+            match stat(&entry.relpath) {
+                Ok(meta) => scan.listed(&entry.relpath, &meta, &mut stat),
+                Err(e) => {
+                    progress.fail(FileError::from_error(FileFault::Vanished, &entry.src, &e));
+                    Ok(())
+                }
+            }
+        })?;
+        if let Some((_, scan, _)) = current.take() {
+            total.add(&scan.finish(false)?);
+        }
+        Ok((total, ids))
+    }
+}
