@@ -235,3 +235,6 @@ function readJson(file) {
 function note(text) {
   process.stderr.write(`${text}\n`)
 }
+
+// Run by itself it sets up and does nothing else.
+if (process.argv[1] === fileURLToPath(import.meta.url)) await explained(setUp)

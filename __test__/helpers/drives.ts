@@ -50,7 +50,7 @@ const smallest: Record<FileSystem, number> = {
   xfs: 32 * MiB,
   btrfs: 16 * MiB,
   tmpfs: 64 * KiB,
-  exfat: 1 * MiB,
+  exfat: 4 * MiB,
   ntfs: 2 * MiB,
 }
 
