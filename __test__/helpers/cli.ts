@@ -10,7 +10,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Terminal, type TerminalOptions, openTerminal } from './pty.js'
+import { openTerminal, type Terminal, type TerminalOptions } from './pty.js'
 import { tempDir, undo } from './temp.js'
 
 /** The built program, as `bin` names it. */
@@ -120,8 +120,14 @@ function launch(args: readonly Argument[], options: RunOptions): Running {
     cwd: options.cwd,
     env: options.env as NodeJS.ProcessEnv,
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    // A group of its own, so that the guard also ends what a wrapper such as strace has started.
+    detached: true,
   })
-  const stop = () => void child.kill('SIGKILL')
+  const stop = () => {
+    if (child.exitCode === null && child.signalCode === null && child.pid) {
+      process.kill(-child.pid, 'SIGKILL')
+    }
+  }
   undo(stop)
   const guard = setTimeout(stop, options.limitMs ?? 120_000)
   // A program that ends before it has read everything closes the pipe: that is its right.

@@ -7,8 +7,8 @@
  * stand on one only. ACLs and xattrs are not compared here; `rsyncDiff` looks at them.
  */
 
-import * as fs from 'node:fs'
 import { spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
 import type { ExecutionContext } from 'ava'
 import { printable } from './bytes.js'
 import { sh, tempDir } from './temp.js'

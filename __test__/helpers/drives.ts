@@ -82,10 +82,22 @@ export function makeDrive(options: DriveOptions = {}): Drive {
   return drive
 }
 
+/** Without it the kernel goes on writing inode tables behind the back of a test. */
+const lazy = 'lazy_itable_init=0,lazy_journal_init=0'
+
 function format(kind: FileSystem, device: string, inodes: number | undefined): void {
   switch (kind) {
     case 'ext4':
-      sh('mkfs.ext4', '-q', '-F', '-m0', ...(inodes ? ['-N', String(inodes)] : []), device)
+      sh(
+        'mkfs.ext4',
+        '-q',
+        '-F',
+        '-m0',
+        '-E',
+        lazy,
+        ...(inodes ? ['-N', String(inodes)] : []),
+        device,
+      )
       break
     case 'xfs':
       sh('mkfs.xfs', '-q', '-f', '--unsupported', device)

@@ -3,6 +3,7 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import test from 'ava'
 import { join, printable } from './bytes.js'
+import { makeHost, program } from './cli.js'
 import { assertUnionEquals, differences, rsyncDiff } from './compare.js'
 import { type FileSystem, MiB, makeDrive } from './drives.js'
 import { openTerminal } from './pty.js'
@@ -180,6 +181,42 @@ test('a terminal shows what is said, takes what is typed, and gives the exit cod
   await terminal.expect(/got me/)
   t.deepEqual(await terminal.exit, { code: 7, signal: 0 })
   await t.throwsAsync(terminal.expect(/never/), { message: /ended \(exit code 7\)/ })
+})
+
+test('a host gives the program its own home and nothing of ours', async (t) => {
+  process.env.MVCOPY_TEST_LEAK = '1'
+  const host = makeHost()
+  const printed = await host.run([], { under: ['sh', '-c', 'env; pwd; exit 3', 'sh'] })
+  t.is(printed.code, 3)
+  t.regex(printed.stdout, new RegExp(`^HOME=${host.home}$`, 'm'))
+  t.regex(printed.stdout, new RegExp(`^XDG_STATE_HOME=${host.state}$`, 'm'))
+  t.notRegex(printed.stdout, /MVCOPY|^npm_|NODE_OPTIONS/m)
+  t.is(printed.stdout.trimEnd().split('\n').at(-1), host.cwd)
+  t.not(makeHost().state, host.state)
+})
+
+test('arguments reach the program byte for byte, whatever they are', async (t) => {
+  const bad = Buffer.from('\xff\x80 \'"$x\n', 'latin1')
+  const under = ['printf', '%s|']
+  const { stdoutBytes } = await makeHost().run(['a b', bad, "it's"], { under })
+  const wanted = [Buffer.from(`${process.execPath}|${program}|a b|`), bad, Buffer.from("|it's|")]
+  t.deepEqual(stdoutBytes, Buffer.concat(wanted))
+})
+
+test('a run can be waited for, fed and killed', async (t) => {
+  const host = makeHost()
+  const under = [
+    'sh',
+    '-c',
+    'echo ready >&2; read a; echo "$a"; echo asleep >&2; exec sleep 1000',
+    'sh',
+  ]
+  const running = host.start([], { under, input: 'fed\n' })
+  await running.said(/ready/)
+  await running.said(/asleep/)
+  running.child.kill('SIGTERM')
+  t.like(await running.done, { code: null, signal: 'SIGTERM', stdout: 'fed\n' })
+  await t.throwsAsync(running.said(/never/), { message: /ended without saying/ })
 })
 
 /** Changes a file's content and puts its time back. */
