@@ -28,3 +28,35 @@ export class UserError extends Error {
 export function usageError(message: string, hint?: string): UserError {
   return new UserError(message, { exit: Exit.usage, hint })
 }
+
+/** The lines and the exit code with which an error is told. `trace`: with the stack, for debugging. */
+export function describeError(
+  error: unknown,
+  trace: boolean,
+): { readonly lines: readonly string[]; readonly exit: ExitCode } {
+  if (error instanceof UserError) {
+    const lines = [error.message]
+    if (error.hint !== undefined) lines.push(error.hint)
+    if (trace) lines.push(...causes(error))
+    return { lines, exit: error.exit }
+  }
+  const lines = [`internal error: ${error instanceof Error ? error.message : String(error)}`]
+  if (trace) {
+    if (error instanceof Error) lines.push(...(error.stack ?? '').split('\n').slice(1))
+    lines.push(...causes(error))
+  } else {
+    lines.push('This is a fault of the program, not yours. With -vv it tells where it happened.')
+  }
+  return { lines, exit: Exit.internal }
+}
+
+/** One line for each cause, to a depth that ends a cycle. */
+function causes(error: unknown): string[] {
+  const lines: string[] = []
+  let cause = error instanceof Error ? error.cause : undefined
+  for (let depth = 0; cause !== undefined && depth < 8; depth += 1) {
+    lines.push(`caused by: ${cause instanceof Error ? cause.message : String(cause)}`)
+    cause = cause instanceof Error ? cause.cause : undefined
+  }
+  return lines
+}

@@ -8,7 +8,7 @@
 /** 0: go on. 1: finish or drop the current file, save, end. 2: end now. */
 export type StopLevel = 0 | 1 | 2
 
-/** What a run looks at. */
+/** What a run looks at (and may ask for itself). */
 export interface StopSignal {
   readonly level: StopLevel
   /** True from level 1 on. */
@@ -19,9 +19,11 @@ export interface StopSignal {
   readonly immediate: AbortSignal
   /** Calls `listener` with 1 and then with 2 as they come; returns the function that takes it back. */
   onStop(listener: (level: 1 | 2) => void): () => void
+  /** One more wish to stop, as a signal makes it: the first orderly, the second immediate. */
+  request(): StopLevel
 }
 
-/** The other end, held by whoever catches the signals. */
+/** The one kind of stop signal. */
 export class StopController implements StopSignal {
   #level: StopLevel = 0
   readonly #orderly = new AbortController()
@@ -55,7 +57,6 @@ export class StopController implements StopSignal {
     }
   }
 
-  /** One more wish to stop: the first makes it orderly, the second immediate, others change nothing. */
   request(): StopLevel {
     if (this.#level === 2) return 2
     const level = this.#level === 0 ? 1 : 2
