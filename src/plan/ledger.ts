@@ -5,7 +5,7 @@
  * reserve, less what `--volume-size` forbids, less what a volume costs by itself (`cost.ts`).
  * Charges are bytes and inodes; fractions of a byte are kept.
  */
-import { type CostModel, costModel } from './cost.js'
+import { CostModel } from './cost.js'
 
 /** A volume as the plan sees it: what was read from the drive, or what is assumed of an unseen one. */
 export interface VolumeSpace {
@@ -33,8 +33,11 @@ export interface VolumeSpace {
   readonly known: boolean
   /** True: our own directory is there already, so what a volume costs by itself is mostly paid. */
   readonly opened?: boolean | undefined
+  /** Bytes of our own files that are there and will be written anew beside the old ones. Default 0. */
+  readonly rewrite?: number | undefined
 }
 
+/** The account of one volume. */
 export class Ledger {
   readonly space: VolumeSpace
   readonly model: CostModel
@@ -42,18 +45,13 @@ export class Ledger {
   left: number
   /** Inodes that may still be charged. */
   inodesLeft: number
-  /** Bytes charged so far. */
+  /** Bytes charged so far, less what was given back. */
   charged = 0
 
-  constructor(space: VolumeSpace) {
+  constructor(space: VolumeSpace, trustAllocated = true) {
     this.space = space
-    this.model = costModel(space)
-    let room = space.available
-    if (space.cap !== undefined) {
-      const used = space.used ?? Math.max(0, space.capacity - space.available)
-      room = Math.min(room, space.cap - used)
-    }
-    this.left = room - space.reserve - this.model.fixed
+    this.model = new CostModel(space, trustAllocated)
+    this.left = room(space) - this.model.fixed
     this.inodesLeft =
       space.inodesFree === 0 ? Number.POSITIVE_INFINITY : space.inodesFree - this.model.fixedInodes
   }
@@ -75,4 +73,12 @@ export class Ledger {
     this.left += bytes
     this.charged -= bytes
   }
+}
+
+/** What may be written on the drive in all: available, less reserve, within the cap. */
+export function room(space: VolumeSpace): number {
+  const free = space.available - space.reserve
+  if (space.cap === undefined) return free
+  const used = space.used ?? Math.max(0, space.capacity - space.available)
+  return Math.min(free, space.cap - used)
 }
