@@ -1,6 +1,6 @@
 //! Facts about a mounted path: what is there, on which mount, with how much room, and whose it says it is.
 //!
-//! [`inspect`] looks at one path, [`mounts`] lists what is mounted. Both only read. They decide nothing:
+//! [`inspect()`] looks at one path, [`mounts()`] lists what is mounted. Both only read. They decide nothing:
 //! whether a directory is a blank drive or an unmounted one is policy and is judged in TypeScript.
 //! No call here waits on a fifo or follows a symlink inside `.mvcopy`; one on a dead network mount can
 //! hang, as any system call there can, so run it on a thread that nobody needs.

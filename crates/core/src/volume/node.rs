@@ -27,6 +27,7 @@ pub struct FileId {
     pub ino: u64,
 }
 
+/// Opens a directory for telling about it; where it can, without needing a right on the directory itself.
 pub(super) fn open_as_path(path: &[u8]) -> Option<OwnedFd> {
     #[cfg(target_os = "linux")]
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -39,9 +40,11 @@ pub(super) fn open_as_path(path: &[u8]) -> Option<OwnedFd> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Node {
     pub id: FileId,
+    /// None before Linux 5.8 and elsewhere.
     pub mount_id: Option<u64>,
 }
 
+/// Which directory a descriptor stands for.
 #[cfg(target_os = "linux")]
 pub(super) fn node(fd: BorrowedFd<'_>) -> Option<Node> {
     use rustix::fs::{AtFlags, StatxFlags, statx};
@@ -56,6 +59,7 @@ pub(super) fn node(fd: BorrowedFd<'_>) -> Option<Node> {
     })
 }
 
+/// Which directory a descriptor stands for.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn node(fd: BorrowedFd<'_>) -> Option<Node> {
     let s = rustix::fs::fstat(fd).ok()?;
@@ -65,6 +69,7 @@ pub(super) fn node(fd: BorrowedFd<'_>) -> Option<Node> {
     })
 }
 
+/// The id of a file from what stat(2) told.
 pub(super) fn file_id(dev: u64, ino: u64) -> FileId {
     FileId {
         dev: (rustix::fs::major(dev as _), rustix::fs::minor(dev as _)),
@@ -72,6 +77,7 @@ pub(super) fn file_id(dev: u64, ino: u64) -> FileId {
     }
 }
 
+/// The directory above, which may be on another mount.
 pub(super) fn above(dir: BorrowedFd<'_>) -> Option<Node> {
     node(open_above(dir)?.as_fd())
 }
@@ -84,6 +90,7 @@ pub(super) fn open_above(dir: BorrowedFd<'_>) -> Option<OwnedFd> {
     openat(dir, "..", flags, Mode::empty()).ok()
 }
 
+/// Whether two directories lie on different mounts; where mounts have no numbers, on different devices.
 pub(super) fn is_other_mount(here: Option<Node>, above: Option<Node>) -> bool {
     match (here, above) {
         (Some(here), Some(above)) => match (here.mount_id, above.mount_id) {

@@ -1,0 +1,60 @@
+/**
+ * The package as a user gets it: packed, installed into an empty folder, and run by its bin.
+ *
+ * Proves that the tarball holds everything that the program needs (the compiled TypeScript, the
+ * addon beside its loader, the runtime dependencies in package.json) and nothing of the workshop.
+ * Needs the npm registry, or a cache that holds the runtime dependencies.
+ */
+
+import { execFile } from 'node:child_process'
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import test from 'ava'
+import { assertUnionEquals } from './helpers/compare.js'
+import { tempDir } from './helpers/temp.js'
+import { makeTree } from './helpers/tree.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const run = promisify(execFile)
+
+test('the packed package installs into an empty folder, and runs', async (t) => {
+  t.timeout(300_000)
+  const [out, place] = [tempDir('pack'), tempDir('install')]
+  // The build was done before the tests; `prepare` would do it again in the middle of them.
+  const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', out]
+  const { stdout } = await run('npm', pack, { cwd: root })
+  const [{ filename, files }] = JSON.parse(stdout) as [Packed]
+  const names = files.map((file) => file.path)
+  t.true(names.includes('dist/main.js'))
+  t.true(names.includes('native/index.js'))
+  t.true(names.some((name) => /^native\/.*\.node$/.test(name)))
+  const workshop = /^(src|crates|target|scripts|bench|__test__|\.ci|npm)\/|\.build\.json$/
+  t.deepEqual(
+    names.filter((name) => workshop.test(name)),
+    [],
+  )
+
+  fs.writeFileSync(path.join(place, 'package.json'), '{ "private": true }\n')
+  const tarball = path.join(out, filename)
+  const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--omit=dev', tarball]
+  await run('npm', install, { cwd: place })
+  const bin = path.join(place, 'node_modules', '.bin', 'multivolumecopy')
+  const env = { PATH: process.env.PATH, HOME: place, XDG_STATE_HOME: path.join(place, 'state') }
+  const options = { cwd: place, env: env as NodeJS.ProcessEnv }
+
+  const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
+  t.true((await run(bin, ['--version'], options)).stdout.includes(version))
+  t.regex((await run(bin, ['--help'], options)).stdout, /multivolumecopy .*-o/)
+
+  const [source, output] = [tempDir('source'), tempDir('output')]
+  makeTree(t, source, { entries: 40 })
+  await run(bin, [source, '-o', output, '-q'], options)
+  assertUnionEquals(t, source, [output])
+})
+
+interface Packed {
+  filename: string
+  files: { path: string }[]
+}

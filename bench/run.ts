@@ -1,0 +1,68 @@
+/**
+ * `npm run bench`: measures the program beside its peers and writes bench/RESULTS.md.
+ *
+ *   npm run bench -- [--quick] [--runs N] [--only start,scan,small,large,million] [--no-write]
+ *
+ * `--quick` takes a tenth of everything, for trying; its figures are printed and not written down.
+ * `million` runs only when it is named. MVCOPY_BENCH_DIR says where the trees and images lie (up to
+ * 12 GB), by default the system's temporary directory. As root, copies go to a tmpfs and to a
+ * loop-mounted ext4, else into a directory beside the source. It is no test: nothing here fails
+ * because of a time.
+ */
+
+import * as fs from 'node:fs'
+import { parseArgs } from 'node:util'
+import { tempDir } from '../__test__/helpers/temp.js'
+import { sideBySide } from './measure.js'
+import { document, fileSystemOf, type Result, table } from './results.js'
+import { suites } from './suites.js'
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    runs: { type: 'string', default: '3' },
+    only: { type: 'string', default: 'start,scan,small,large' },
+    'no-write': { type: 'boolean', default: false },
+  },
+})
+
+await main()
+
+async function main(): Promise<void> {
+  const keys = values.only.split(',')
+  const unknown = keys.filter((key) => !(key in suites))
+  const runs = Number(values.runs)
+  if (unknown.length > 0 || !Number.isInteger(runs) || runs < 1) {
+    process.stderr.write(`--only takes ${Object.keys(suites).join(', ')}; --runs a number from 1\n`)
+    process.exitCode = 2
+    return
+  }
+  if (!fs.existsSync(new URL('../dist/main.js', import.meta.url))) {
+    process.stderr.write('Not built yet: npm run build\n')
+    process.exitCode = 2
+    return
+  }
+  // Everything temporary is made below TMPDIR, mounts and images included, and goes at the end.
+  if (process.env.MVCOPY_BENCH_DIR) process.env.TMPDIR = process.env.MVCOPY_BENCH_DIR
+  const workFileSystem = fileSystemOf(tempDir('work'))
+  const log = (text: string) => process.stderr.write(`${text}\n`)
+
+  const results: Result[] = []
+  for (const key of keys) {
+    log(`${key}: making the tree`)
+    for (const suite of suites[key]?.(values.quick ? 0.1 : 1) ?? []) {
+      log(suite.title)
+      const outcomes = await sideBySide(suite.contenders, runs, log)
+      suite.dispose()
+      const result = { title: suite.title, goals: suite.goals, outcomes }
+      results.push(result)
+      process.stdout.write(`${table(result)}\n`)
+    }
+  }
+  if (values.quick || values['no-write']) return
+  const how = `medians of ${runs} interleaved runs, whole processes by the wall clock`
+  fs.writeFileSync(
+    new URL('RESULTS.md', import.meta.url),
+    `${document(results, how, workFileSystem).trimEnd()}\n`,
+  )
+}

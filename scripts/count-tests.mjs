@@ -1,0 +1,62 @@
+// Reads what `npm test -- --tap` printed, from stdin, and says in one line how the tests went.
+//
+//   node scripts/count-tests.mjs [--status N] [--failed-check NAME]... [--no-skips] < LOG
+//
+// Counted are the runners' own figures: each `test result:` line of cargo, and the closing block of
+// ava's TAP. A runner that gave no figures, or that failed without a failed test (`--status` is the
+// exit code of `npm test`), and each failed check counts as one failure, and is named. The last line
+// is `N passed, N failed`, with `, N skipped` where there are any. Exit code 1 if anything failed.
+
+import * as fs from 'node:fs'
+import { parseArgs } from 'node:util'
+
+const { values } = parseArgs({
+  options: {
+    status: { type: 'string', default: '0' },
+    'failed-check': { type: 'string', multiple: true, default: [] },
+    'no-skips': { type: 'boolean', default: false },
+  },
+})
+
+const log = fs.readFileSync(0, 'utf8')
+const problems = values['failed-check'].map((check) => `${check} failed`)
+const cargo = countCargo(log)
+const ava = countAva(log)
+if (!cargo) problems.push('cargo reported no tests')
+if (!ava) problems.push('ava reported no tests, or did not get to its end')
+
+const sum = (key) => (cargo?.[key] ?? 0) + (ava?.[key] ?? 0)
+const [passed, skipped] = [sum('passed'), sum('skipped')]
+if (values.status !== '0' && sum('failed') === 0 && cargo && ava) {
+  problems.push(`the tests ended with exit code ${values.status} although none failed`)
+}
+if (values['no-skips'] && skipped > 0)
+  problems.push(`${skipped} tests were skipped; here all must run`)
+
+for (const problem of problems) process.stdout.write(`failure: ${problem}\n`)
+const failed = sum('failed') + problems.length
+process.stdout.write(
+  `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
+)
+process.exitCode = failed > 0 ? 1 : 0
+
+function countCargo(text) {
+  const line = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;/gm
+  const total = { passed: 0, failed: 0, skipped: 0 }
+  for (const [, passed, failed, ignored] of text.matchAll(line)) {
+    total.passed += Number(passed)
+    total.failed += Number(failed)
+    total.skipped += Number(ignored)
+  }
+  return total.passed + total.failed + total.skipped > 0 ? total : undefined
+}
+
+function countAva(text) {
+  // What a test logs is printed as a comment too, so only the block at the very end is the runner's.
+  const block = /\n1\.\.\d+\n# tests \d+\n# pass (\d+)\n(?:# skip (\d+)\n)?# fail (\d+)\s*$/.exec(
+    text,
+  )
+  if (!block) return undefined
+  const [passed, skipped = 0, failed] = block.slice(1).map((figure) => Number(figure ?? 0))
+  return passed + skipped + failed > 0 ? { passed, skipped, failed } : undefined
+}

@@ -1,0 +1,103 @@
+/**
+ * What the command line of a copy says, checked and in plain data: the input of `runCopy` and
+ * `runSeedVerify`.
+ *
+ * Every path and pattern is as the user gave it (relative ones are relative to `Context.cwd`), with
+ * each byte that is not UTF-8 as a lone surrogate U+DC80–U+DCFF (PEP 383), so names survive byte for
+ * byte. Contradictions have been refused before one of these exists. Nothing here touches a file.
+ */
+
+/** An amount of space: bytes, or hundredths of the drive's capacity. */
+export type Amount =
+  | { readonly unit: 'bytes'; readonly bytes: number }
+  | { readonly unit: 'percent'; readonly percent: number }
+
+/** One `--exclude`, `--include` or `--exclude-from`, in the order given (the first match wins). */
+export interface FilterRule {
+  readonly kind: 'exclude' | 'include' | 'exclude-from'
+  /** The pattern, or the file that holds patterns. */
+  readonly value: string
+}
+
+/** How much is told: `quiet` errors and prompts only, `verbose` `-v`, `debug` `-vv`. */
+export type Verbosity = 'quiet' | 'normal' | 'verbose' | 'debug'
+
+/** What becomes of files that are gone from the source: asked about, removed, kept. */
+export type DeletePolicy = 'ask' | 'delete' | 'keep'
+
+/** The digests that this version writes. */
+export type DigestName = 'sha256' | 'none'
+
+/** What decides how a run talks; common to all commands. */
+export interface TalkOptions {
+  readonly verbosity: Verbosity
+  /** `--hide-progress`: no progress display, all else is told. */
+  readonly hideProgress: boolean
+  /** `--json`: one object a line on stdout. */
+  readonly json: boolean
+  readonly color: 'auto' | 'always' | 'never'
+}
+
+/** The options of a copy. */
+export interface CopyOptions extends TalkOptions {
+  /** `SRC...`; empty only where `jobFile` is the list of what to copy. */
+  readonly sources: readonly string[]
+  /** `-o`, in the order in which the drives are used; at least one. */
+  readonly outputs: readonly string[]
+  /**
+   * `-f`. With sources: where the job file is written. Without: the list of what to copy, which is
+   * only read. `undefined`: written to the default place.
+   */
+  readonly jobFile: string | undefined
+  /** `-i`: entries of a lower index belong to other drives. Default 0. */
+  readonly startIndex: number
+  /** `-si`: entries from `startIndex` up to this index (exclusive) are taken to be on this drive already. */
+  readonly selectIndex: number | undefined
+  /** `-w`: number of workers; `undefined`: by kind of drive. */
+  readonly workers: number | undefined
+  /** `--reserve`/`--device-padding`: space to be left free on each drive. */
+  readonly reserve: Amount
+  /** `-x`: stay on the mount of each source. */
+  readonly oneFileSystem: boolean
+  readonly filters: readonly FilterRule[]
+  /** `--files-from`: the file with the names to copy, `-` for stdin (nothing can be asked then). */
+  readonly filesFrom: string | undefined
+  /** `-0`: the names in `filesFrom` end with NUL instead of a newline. */
+  readonly nulSeparated: boolean
+  /** `-c`: compare content instead of trusting size and time. */
+  readonly checksum: boolean
+  readonly deletePolicy: DeletePolicy
+  /** `--max-delete N`: stop with 25 rather than remove more files than this. */
+  readonly maxDelete: number | undefined
+  /** `--volume-size`: most bytes used on drive 1, 2, …; the last one is repeated; empty: no cap. */
+  readonly volumeSizes: readonly number[]
+  /** `--flatten`: the contents of all sources at the root of the drive. */
+  readonly flatten: boolean
+  /** `--adopt`: take over what is already on the drive. */
+  readonly adopt: boolean
+  /** `--set NAME`. */
+  readonly setName: string | undefined
+  /** `--catalog FILE`. */
+  readonly catalog: string | undefined
+  /** `--label LABEL` for the next drive that joins the set. */
+  readonly label: string | undefined
+  readonly digest: DigestName
+  /** `-y`: yes to using a drive beside foreign files; never to a deletion or a drive change. */
+  readonly yes: boolean
+}
+
+/** The options of the seed's `--verify`: entries `startIndex <= index < endIndex` against one drive. */
+export interface SeedVerifyOptions extends TalkOptions {
+  /** `-f`; the default name in the working directory when it was not given. */
+  readonly jobFile: string
+  /** `-o`. */
+  readonly output: string
+  readonly startIndex: number
+  /** `-si`, exclusive; `undefined`: to the end. */
+  readonly endIndex: number | undefined
+  /** `-c`: content is compared too. */
+  readonly checksum: boolean
+}
+
+/** The job file's name where `-f` gives no other: the seed's. */
+export const DEFAULT_JOB_FILE = '.mvcopy-jobdata.json'

@@ -1,0 +1,108 @@
+/**
+ * The data of a plan: the pages that go in, what is assumed of unseen drives, and the totals that come out.
+ *
+ * Types and constants only.
+ */
+
+/** `PlanPage.kind`. */
+export const Kind = {
+  file: 0,
+  directory: 1,
+  symlink: 2,
+  fifo: 3,
+  socket: 4,
+  charDevice: 5,
+  blockDevice: 6,
+} as const
+
+/** Bits of `PlanPage.flags`. */
+export const Flag = {
+  /** The row needs a place. */
+  place: 1,
+  /** A directory that holds nothing: placed like a file of size 0. */
+  emptyDirectory: 2,
+} as const
+
+/** In a result: the row needs no placement. */
+export const NOT_PLACED = 0xffffffff
+/** In a result: the row fits on no volume, not even on an empty one. */
+export const NOWHERE = 0
+
+/**
+ * Rows in the order of the drive's tree: a directory comes directly before what it holds, and all that
+ * it holds before anything else (paths compared with `/` as the lowest byte). Directories of the chain
+ * come even when they need no placement. Arrays may be longer than `count`.
+ */
+export interface PlanPage {
+  readonly count: number
+  /** As in `Kind`. */
+  readonly kind: Uint8Array
+  readonly flags: Uint8Array
+  /** Components above the entry; 0 at the drive's root. */
+  readonly depth: Uint16Array
+  /** Bytes of content (of the target, for a symlink). */
+  readonly size: Float64Array
+  /** Bytes allocated at the source; less than `size` means holes. */
+  readonly allocated: Float64Array
+  /** Bytes of the last component. */
+  readonly nameLength: Uint16Array
+  /** Bytes of the path below the drive's root. */
+  readonly pathLength: Uint32Array
+  /** 0: none; else the number of the hard-link group, dense from 1. */
+  readonly group: Uint32Array
+  /** Names in the group; 0 or 1 outside of groups. */
+  readonly members: Uint32Array
+  /**
+   * The volume that holds an older version, 0 for none. On a row that needs no placement and is of a
+   * group: the volume that holds it, to which the whole group belongs then.
+   */
+  readonly home: Uint32Array
+  /** Bytes of content of that older version. */
+  readonly homeSize: Float64Array
+}
+
+/** What is assumed of drives that nobody has seen yet. */
+export interface UnseenVolumes {
+  /** `--volume-size`: bytes of volume 1, 2, …, the last one repeated. Empty: `capacity` for each. */
+  readonly sizes: readonly number[]
+  /** Bytes of a drive where no size was given; 0: no new drives at all. */
+  readonly capacity: number
+  readonly blockSize: number
+  readonly fsType: string
+  readonly hasLinks: boolean
+  readonly reserve: number
+  /** The number of the first new drive; default: the highest known number + 1. */
+  readonly firstNumber?: number | undefined
+}
+
+export interface PlanOptions {
+  /** Whether `allocated` tells holes (false where the source compresses). Default true. */
+  readonly trustAllocated?: boolean | undefined
+  /**
+   * The old version of a changed file counts as free again when this many bytes more have been placed
+   * on its volume (it is there until its epoch's rename). Default 1 GiB.
+   */
+  readonly settleBytes?: number | undefined
+}
+
+/** What a plan says of one volume. */
+export interface VolumePlan {
+  readonly number: number
+  readonly known: boolean
+  /** Placed entries, empty directories and links included. */
+  readonly entries: number
+  /** Placed regular files (names). */
+  readonly files: number
+  /** Bytes of content; a hard-link group counts once. */
+  readonly bytes: number
+  /** Bytes charged. */
+  readonly cost: number
+  /** Bytes that may still be charged. */
+  readonly left: number
+}
+
+export interface PlanSummary {
+  /** The volumes on which something was placed, in the order in which they are used. */
+  readonly volumes: readonly VolumePlan[]
+  readonly unplaced: { readonly entries: number; readonly files: number; readonly bytes: number }
+}
