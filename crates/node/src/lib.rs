@@ -2,8 +2,11 @@
 //!
 //! No logic lives here, nothing blocks the main thread, and nothing here may panic on data.
 
+pub mod catalog;
+pub mod drive;
 pub mod error;
 pub mod job;
 pub mod name;
+pub mod plan;
 pub mod selftest;
 pub mod volume;

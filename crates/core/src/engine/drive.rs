@@ -36,7 +36,8 @@ pub struct OpenAs {
     pub path: Vec<u8>,
     /// The mount that was looked at; `None` skips the check.
     pub mount_id: Option<u64>,
-    /// What it will be from here on: a new identity, or the known one with its generation raised.
+    /// What it will be from here on. Of a known drive only id, label, capacity and tool are taken; its
+    /// generation becomes one more than the larger of this one and the one that it has.
     pub identity: VolumeJson,
     /// Whether the drive has this identity already.
     pub known: bool,
@@ -108,8 +109,19 @@ impl Drive {
         }
         let device = sys::stat_fd(root.as_fd()).at("looking at", &spec.path)?.dev;
         let own = own_dir(root.as_fd(), &spec.path)?;
+        let mut identity = spec.identity;
         match read_identity(own.as_fd(), &spec.path)? {
-            Some(found) if !spec.known || found.volume.id != spec.identity.volume.id => {
+            Some(found) if spec.known && found.volume.id == identity.volume.id => {
+                // What it said before stays, fields of later programs included.
+                let mut kept = found;
+                kept.generation = kept.generation.max(identity.generation) + 1;
+                kept.volume.label = identity.volume.label;
+                kept.capacity = identity.capacity;
+                kept.tool = identity.tool;
+                kept.closed = None;
+                identity = kept;
+            }
+            Some(found) if !spec.known || found.volume.id != identity.volume.id => {
                 return Err(Error::new(
                     Code::DriveChanged,
                     "opening the drive",
@@ -148,7 +160,7 @@ impl Drive {
             root: Arc::new(root),
             own,
             tmp: Arc::new(tmp),
-            identity: spec.identity,
+            identity,
             abilities: Abilities {
                 links: true,
                 symlinks: true,

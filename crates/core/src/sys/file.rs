@@ -50,6 +50,18 @@ pub fn open_for_reading(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd>
     })?)
 }
 
+/// What stands at a path on this host; a symlink is not followed.
+///
+/// # Errors
+/// `Code::Io` with the path.
+pub fn stat_path(path: &[u8]) -> crate::error::Result<Meta> {
+    use crate::error::IoContext;
+    let at = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
+    let dir = if at == 0 { &b"/"[..] } else { &path[..at] };
+    let root = crate::sys::open_root(dir)?;
+    crate::sys::stat_at(root.as_fd(), &path[at + 1..]).at("looking at", path)
+}
+
 /// Creates a new file for writing, readable by its owner alone (open(2), `O_CREAT | O_EXCL`).
 ///
 /// # Errors
