@@ -53,7 +53,17 @@ function makeCheckout(): string {
   return top
 }
 
-const env = { ...process.env, npm_config_update_notifier: 'false', NO_COLOR: '1' }
+/** Tools that only say their version, so that these tests need no Rust. */
+function stubs(): string {
+  const bin = tempDir('bin')
+  for (const name of ['cargo', 'cc']) {
+    fs.writeFileSync(path.join(bin, name), `#!/bin/sh\necho "${name} 1.90.0"\n`, { mode: 0o755 })
+  }
+  return bin
+}
+
+const PATH = `${stubs()}:${process.env.PATH}`
+const env = { ...process.env, PATH, npm_config_update_notifier: 'false', NO_COLOR: '1' }
 
 function start(checkout: string, cwd: string, ...args: string[]) {
   const line = ['--prefix', checkout, 'start', '--silent', '--', ...args]
