@@ -259,4 +259,5 @@ fn bad(pattern: &[u8], why: &str) -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

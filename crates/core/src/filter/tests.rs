@@ -109,7 +109,7 @@ fn no_pattern_takes_exponential_time() {
 }
 
 /// How many random sets of rules rsync is asked about; some 50 ms each.
-const SETS_OF_RULES: usize = 120;
+const SETS_OF_RULES: usize = 60;
 
 /// A small generator, so that a failure can be had again.
 struct Dice(u64);

@@ -138,6 +138,7 @@ fn order(a: &[u8], a_dir: bool, b: &[u8], b_dir: bool) -> Ordering {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -122,11 +122,8 @@ pub fn walk(
                 .spawn_scoped(scope, || {
                     let mut worker =
                         Worker::new(root, source_path, options, cancel, progress, &pool);
-                    let ended = catch_unwind(AssertUnwindSafe(|| worker.run()));
-                    pool.leave(
-                        &worker.summary,
-                        ended.unwrap_or_else(|panic| Err(panicked(&*panic))),
-                    );
+                    let outcome = guarded(|| worker.run());
+                    pool.leave(&worker.summary, outcome);
                 });
             if let Err(e) = started {
                 let outcome = if n == 0 {
@@ -159,18 +156,23 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned());
-    Error::new(
-        Code::Internal,
-        "walking",
-        format!("a thread panicked: {text}"),
-    )
+/// Runs a thread's work; a panic in it becomes an error that the caller of the walk gets.
+fn guarded(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    // What was being worked on is thrown away with the walk, so nothing half-done is looked at again.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(|s| (*s).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned());
+        Err(Error::new(
+            Code::Internal,
+            "walking",
+            format!("a thread panicked: {text}"),
+        ))
+    })
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

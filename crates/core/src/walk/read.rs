@@ -1,7 +1,6 @@
 //! Reading one directory: its names, a look at each, what rules and list say, and what is to be looked into.
 
 use std::ffi::CStr;
-use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use rustix::io::Errno;
 
 use super::listing::{Found, Listing, What, name_in, push_name};
 use super::tree::{Dir, Group, Job, Kids};
-use super::worker::{End, Worker};
+use super::worker::{End, Worker, is_out_of_descriptors};
 use crate::error::FileFault;
 use crate::filter::{Decision, Named, Scope};
 use crate::meta::Kind;
@@ -76,16 +75,8 @@ impl Worker<'_> {
             }
         };
         // Its inode number may be another one than when its parent was read: some file systems in user space
-        // make them up anew. What has the name now is what is walked.
-        if let Some(parent) = job.parent
-            && parent.mount != looked.mount
-            && let identity = (looked.meta.dev, looked.meta.ino)
-            && parent.up().any(|dir| dir.identity == identity)
-        {
-            self.summary.unreadable += 1;
-            let path = self.full_path(&listing.path, b"");
-            let message = "a mount that shows a directory above it again; not looked into";
-            self.fault(FileFault::Failed, path, "looking into", None, message);
+        // make them up anew. What has the name now is what is walked, unless it leads where it must not.
+        if !self.may_enter(job, &looked, &listing.path) {
             self.hand_over(listing);
             return Ok(());
         }
@@ -132,23 +123,24 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn not_opened(&mut self, path: &[u8], e: &io::Error) {
-        let path = self.full_path(path, b"");
-        match Errno::from_io_error(e) {
-            Some(Errno::NOENT) => self.vanished(path, "opening", ""),
-            Some(Errno::NOTDIR | Errno::LOOP) => {
-                self.summary.unreadable += 1;
-                let message = "a directory was replaced while it was walked";
-                self.fault(
-                    FileFault::Changing,
-                    path,
-                    "opening",
-                    e.raw_os_error(),
-                    message,
-                );
-            }
-            _ => self.unreadable(path, "opening", e),
+    /// Whether an opened directory is to be read: not when a mount shows a directory above it again, and with
+    /// `one_file_system` not when its mount came only with the opening, as an automounter's do.
+    fn may_enter(&mut self, job: &Job<'_>, looked: &Looked, path: &[u8]) -> bool {
+        let Some(parent) = job.parent.filter(|parent| parent.mount != looked.mount) else {
+            return true;
+        };
+        if self.options.one_file_system {
+            return false;
         }
+        let identity = (looked.meta.dev, looked.meta.ino);
+        let is_loop = parent.up().any(|dir| dir.identity == identity);
+        if is_loop {
+            self.summary.unreadable += 1;
+            let message = "a mount that shows a directory above it again; not looked into";
+            let path = self.full_path(path, b"");
+            self.fault(FileFault::Failed, path, "looking into", None, message);
+        }
+        !is_loop
     }
 
     /// Collects the names of the whole directory.
@@ -156,22 +148,30 @@ impl Worker<'_> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut raw = std::mem::take(&mut self.raw);
         let (mut impossible, mut too_many, mut end) = (0u64, false, None);
-        let read = sys::read_names(here.fd, &mut buffer, &mut |name, ino, kind| {
-            let name = name.to_bytes();
-            if name.is_empty() || name.contains(&b'/') {
-                impossible += 1;
-                return true;
+        let read = loop {
+            let read = sys::read_names(here.fd, &mut buffer, &mut |name, ino, kind| {
+                let name = name.to_bytes();
+                if name.is_empty() || name.contains(&b'/') {
+                    impossible += 1;
+                    return true;
+                }
+                let Some(name) = push_name(&mut listing.names, name) else {
+                    too_many = true;
+                    return false;
+                };
+                raw.push(RawName { name, ino, kind });
+                if raw.len().is_multiple_of(CHECK_EVERY) {
+                    end = self.check().err();
+                }
+                end.is_none()
+            });
+            match read {
+                // Where reading takes one more descriptor.
+                Err(e)
+                    if is_out_of_descriptors(&e) && raw.is_empty() && self.drop_descriptors() => {}
+                read => break read,
             }
-            let Some(name) = push_name(&mut listing.names, name) else {
-                too_many = true;
-                return false;
-            };
-            raw.push(RawName { name, ino, kind });
-            if raw.len().is_multiple_of(CHECK_EVERY) {
-                end = self.check().err();
-            }
-            end.is_none()
-        });
+        };
         self.buffer = buffer;
         self.raw = raw;
         if let Some(end) = end {

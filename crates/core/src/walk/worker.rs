@@ -173,8 +173,7 @@ impl<'w> Worker<'w> {
             return sys::open_dir_beneath(self.root, b"", false);
         };
         match self.open_in(parent, job.name) {
-            Err(e) if is_out_of_descriptors(&e) && !self.recent.is_empty() => {
-                self.recent.clear();
+            Err(e) if is_out_of_descriptors(&e) && self.drop_descriptors() => {
                 self.open_in(parent, job.name)
             }
             other => other,
@@ -197,12 +196,39 @@ impl<'w> Worker<'w> {
         sys::open_child(fd.as_fd(), name)
     }
 
+    /// Closes what is only kept for speed; says whether there was anything.
+    pub(super) fn drop_descriptors(&mut self) -> bool {
+        let any = !self.recent.is_empty();
+        self.recent.clear();
+        any
+    }
+
     /// Keeps the descriptor of a directory that has directories in it.
     pub(super) fn keep(&mut self, token: u64, fd: OwnedFd) {
         if self.recent.len() >= KEPT_DESCRIPTORS {
             self.recent.remove(0);
         }
         self.recent.push((token, fd));
+    }
+
+    /// Reports that a directory could not be opened; `path` is the one below the root.
+    pub(super) fn not_opened(&mut self, path: &[u8], e: &io::Error) {
+        let path = self.full_path(path, b"");
+        match Errno::from_io_error(e) {
+            Some(Errno::NOENT) => self.vanished(path, "opening", ""),
+            Some(Errno::NOTDIR | Errno::LOOP) => {
+                self.summary.unreadable += 1;
+                let message = "a directory was replaced while it was walked";
+                self.fault(
+                    FileFault::Changing,
+                    path,
+                    "opening",
+                    e.raw_os_error(),
+                    message,
+                );
+            }
+            _ => self.unreadable(path, "opening", e),
+        }
     }
 
     /// Reports that an entry could not be read or looked at.
@@ -254,6 +280,7 @@ impl<'w> Worker<'w> {
     }
 }
 
-fn is_out_of_descriptors(e: &io::Error) -> bool {
+/// Whether the process, or the system, can't open anything more.
+pub(super) fn is_out_of_descriptors(e: &io::Error) -> bool {
     matches!(Errno::from_io_error(e), Some(Errno::MFILE | Errno::NFILE))
 }

@@ -93,7 +93,9 @@ pub(super) fn read_names(
     _buffer: &mut Vec<u8>,
     each: &mut dyn FnMut(&CStr, u64, Option<Kind>) -> bool,
 ) -> Result<()> {
-    let mut entries = Dir::read_from(dir)?;
+    // `Dir` takes a descriptor of its own. A duplicate, because opening `.` anew would need leave to search.
+    let own = rustix::io::fcntl_dupfd_cloexec(dir, 0)?;
+    let mut entries = Dir::new(own)?;
     while let Some(entry) = entries.read() {
         match entry {
             Err(Errno::INTR) => {}

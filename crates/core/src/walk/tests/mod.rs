@@ -1,8 +1,10 @@
 //! Every case runs with one thread and with several; both must tell the same, and each run is held to what
 //! `walk` promises of order and tokens.
 
+mod ends;
 mod hostile;
 mod listed;
+mod mounts;
 mod plain;
 
 use std::collections::{BTreeMap, HashMap};

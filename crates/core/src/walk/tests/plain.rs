@@ -1,11 +1,10 @@
-//! Trees as they should be: order, names, kinds, depth, width, mounts, rules.
+//! Trees as they should be: order, names, kinds, depth, width, descriptors, rules.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::error::Code;
 use crate::filter::{Filter, parse_rules_file};
 
 #[test]
@@ -127,7 +126,7 @@ fn many_directories_are_shared_out_and_all_come() {
 #[test]
 fn goes_deeper_than_any_path() {
     let tmp = tempfile::tempdir().unwrap();
-    make_chain(tmp.path(), b"d", 5000, true);
+    make_chain(tmp.path(), b"d", 5000, false);
     let filter = Filter::default();
     let fd = sys::open_root(tmp.path().as_os_str().as_bytes()).unwrap();
     for threads in [1, 4] {
@@ -151,9 +150,9 @@ fn goes_deeper_than_any_path() {
             &mut sink,
         )
         .unwrap();
-        assert_eq!((summary.directories, summary.entries), (10_001, 10_001));
+        assert_eq!((summary.directories, summary.entries), (5001, 5001));
         assert_eq!((summary.unreadable, summary.vanished), (0, 0));
-        assert_eq!((longest, leaf), (2 * 4999 - 1 + 7, true));
+        assert_eq!((longest, leaf), (2 * 5000 - 1, true));
     }
     remove_chain(tmp.path(), "d");
 }
@@ -224,7 +223,9 @@ fn with_few_descriptors() {
     while let Ok(f) = fs::File::open("/dev/null") {
         hold.push(f);
     }
-    hold.truncate(hold.len() - 2);
+    // The directory above and the one in hand; reading takes a third one where there is no getdents.
+    let needed = if cfg!(feature = "portable") { 3 } else { 2 };
+    hold.truncate(hold.len() - needed);
     let summary = walk_with(1);
     assert_eq!(
         (summary.directories, summary.unreadable),
@@ -277,163 +278,4 @@ fn rules_leave_out_and_do_not_lose() {
     );
     let seen = see(tmp.path(), &Options::new(&filter));
     assert!(seen.picture.contains(&".mvcopy/volume.json".to_owned()));
-}
-
-#[test]
-fn other_mounts_are_listed_and_entered_only_if_wanted() {
-    if !is_root() {
-        eprintln!("SKIPPED other_mounts_are_listed_and_entered_only_if_wanted: needs root");
-        return;
-    }
-    let tmp = tempfile::tempdir().unwrap();
-    fs::create_dir_all(tmp.path().join("a/mount/hidden")).unwrap();
-    fs::create_dir_all(tmp.path().join("a/bind")).unwrap();
-    let mounts = [Mount::tmpfs(&tmp.path().join("a/mount")), {
-        // The same file system, so the device number tells nothing: -x goes by mount.
-        Mount::bind(&tmp.path().join("a/mount"), &tmp.path().join("a/bind"))
-    }];
-    fs::write(tmp.path().join("a/mount/inside"), "").unwrap();
-    let filter = Filter::default();
-    let all = see(tmp.path(), &Options::new(&filter));
-    assert_eq!(
-        all.picture,
-        [
-            "a/",
-            "a/bind/",
-            "a/bind/inside",
-            "a/mount/",
-            "a/mount/inside"
-        ]
-    );
-    let one = Options {
-        one_file_system: true,
-        ..Options::new(&filter)
-    };
-    assert_eq!(
-        see(tmp.path(), &one).picture,
-        ["a/", "a/bind/ |", "a/mount/ |"]
-    );
-    if !cfg!(feature = "portable") {
-        let inside = see(&tmp.path().join("a/mount"), &one);
-        assert_eq!(inside.picture, ["inside"]);
-    }
-    drop(mounts);
-}
-
-#[test]
-fn a_mount_that_shows_an_ancestor_is_reported_and_not_entered() {
-    if !is_root() {
-        eprintln!("SKIPPED a_mount_that_shows_an_ancestor_is_reported_and_not_entered: needs root");
-        return;
-    }
-    let tmp = tempfile::tempdir().unwrap();
-    // On its own file system: a mount id is needed to see that a bind mount of the same one begins.
-    let _outer = Mount::tmpfs(tmp.path());
-    fs::create_dir_all(tmp.path().join("a/b")).unwrap();
-    fs::write(tmp.path().join("a/file"), "").unwrap();
-    let _loop = Mount::bind(&tmp.path().join("a"), &tmp.path().join("a/b"));
-    let filter = Filter::default();
-    let seen = see(tmp.path(), &Options::new(&filter));
-    if cfg!(feature = "portable") {
-        return; // Without mount ids a bind mount is not seen; it ends by itself after one round.
-    }
-    assert_eq!(seen.picture, ["a/", "a/b/", "a/file"]);
-    assert_eq!(
-        (seen.incomplete, seen.summary.unreadable),
-        (vec!["a/b".to_owned()], 1)
-    );
-    assert_eq!(
-        seen.errors,
-        [
-            "failed /a/b: looking into: a mount that shows a directory above it again; not looked into"
-        ]
-    );
-}
-
-/// A mount that goes away with the test.
-struct Mount(std::path::PathBuf);
-
-impl Mount {
-    fn tmpfs(at: &Path) -> Self {
-        Self::run(&["-t", "tmpfs", "-o", "size=1m", "none"], at)
-    }
-
-    fn bind(from: &Path, at: &Path) -> Self {
-        Self::run(&["--bind", from.to_str().unwrap()], at)
-    }
-
-    fn run(arguments: &[&str], at: &Path) -> Self {
-        assert!(
-            Command::new("mount")
-                .args(arguments)
-                .arg(at)
-                .status()
-                .unwrap()
-                .success()
-        );
-        Mount(at.to_owned())
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-#[test]
-fn a_cancelled_walk_ends() {
-    let tmp = tempfile::tempdir().unwrap();
-    for i in 0..500 {
-        fs::create_dir_all(tmp.path().join(format!("{i}/x"))).unwrap();
-    }
-    let filter = Filter::default();
-    let fd = sys::open_root(tmp.path().as_os_str().as_bytes()).unwrap();
-    for threads in [1, 4] {
-        let options = Options {
-            threads,
-            ..Options::new(&filter)
-        };
-        let cancel = CancelToken::new();
-        let mut count = 0;
-        let ended = walk(
-            fd.as_fd(),
-            b"/s",
-            &options,
-            &cancel,
-            &Progress::new(),
-            &mut |_| {
-                count += 1;
-                cancel.stop();
-                Ok(())
-            },
-        );
-        assert_eq!(ended.unwrap_err().code, Code::Cancelled);
-        assert_eq!(count, 1);
-    }
-}
-
-#[test]
-fn what_the_sink_answers_ends_the_walk() {
-    let tmp = tempfile::tempdir().unwrap();
-    for i in 0..500 {
-        fs::create_dir_all(tmp.path().join(format!("{i}/x"))).unwrap();
-    }
-    let filter = Filter::default();
-    let fd = sys::open_root(tmp.path().as_os_str().as_bytes()).unwrap();
-    let options = Options {
-        threads: 4,
-        ..Options::new(&filter)
-    };
-    let mut sink = |_: Listing| Err(Error::new(Code::CatalogLocked, "staging", "locked"));
-    let (cancel, progress) = (CancelToken::new(), Progress::new());
-    let ended = walk(fd.as_fd(), b"/s", &options, &cancel, &progress, &mut sink);
-    assert_eq!(ended.unwrap_err().code, Code::CatalogLocked);
-    // A panic of the sink goes to its owner; the threads end nevertheless.
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let _ = walk(fd.as_fd(), b"/s", &options, &cancel, &progress, &mut |_| {
-            panic!("sink")
-        });
-    }));
-    assert!(panicked.is_err());
 }
