@@ -184,14 +184,12 @@ impl Scan<'_> {
             let (meta, child) = match &found.what {
                 What::Known { meta, child } => (meta, *child),
                 What::Unknown => {
-                    // Not looked at: whatever is known under this name, of either kind, stays as it is.
+                    // Not looked at: what is known under this name, and below it, stays as it is.
+                    if found.dir {
+                        name.push(b'/');
+                    }
                     self.gone_before(&mut known, &name, listing.complete)?;
-                    let mut as_dir = name.clone();
-                    as_dir.push(b'/');
-                    while known
-                        .next_if(|k| k.name == name || k.name == as_dir)
-                        .is_some()
-                    {}
+                    while known.next_if(|k| k.name == name).is_some() {}
                     continue;
                 }
             };
