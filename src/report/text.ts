@@ -142,8 +142,9 @@ export class TextReporter implements Reporter {
     this.#ended = true
   }
 
-  /** What the meter says of the last snapshot. */
+  /** What the meter says now: of a run that stalls the rate falls, though no snapshot comes. */
   protected speed(): Speed {
+    if (this.last !== undefined) this.rate.add(this.options.clock.now(), this.last)
     return {
       bytesPerSecond: this.rate.bytesPerSecond(),
       secondsLeft: this.last === undefined ? undefined : this.rate.secondsLeft(this.last),
