@@ -3,7 +3,6 @@
  * display of progress stands at the edge (live, a line now and then, none).
  */
 import type { Writable } from 'node:stream'
-import type { Verbosity } from '../copy/options.js'
 import { safeLine } from '../display.js'
 import type { Clock } from './clock.js'
 import { RateMeter } from './rate.js'
@@ -16,6 +15,7 @@ import {
   type Tone,
 } from './render.js'
 import type { Phase, Progress, Reporter, RunEvent } from './reporter.js'
+import type { Verbosity } from './talk.js'
 
 /** What is shown of progress, between the lines. */
 export interface Display {

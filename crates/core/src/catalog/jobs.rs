@@ -17,6 +17,38 @@ use crate::meta::Kind;
 use crate::progress::Progress;
 use crate::sys;
 
+/// How many different source roots a job file may have.
+const MAX_ROOTS: usize = 10_000;
+
+/// The distinct roots that the sources of a job file have, in the order in which they come.
+///
+/// # Errors
+/// `Code::BadJobFile` naming the line, `Code::Io`, `Code::Cancelled`.
+pub fn roots(path: &Path, cancel: &CancelToken) -> Result<Vec<Vec<u8>>> {
+    let bytes = path.as_os_str().as_bytes();
+    let file = File::open(path).at("opening", bytes)?;
+    let mut roots: Vec<Vec<u8>> = Vec::new();
+    jobfile::read(
+        BufReader::with_capacity(1 << 16, file),
+        bytes,
+        &mut |entry, line| {
+            cancel.check()?;
+            let root = entry.src_root();
+            if roots.last().is_some_and(|last| last == root) || roots.iter().any(|r| r == root) {
+                return Ok(());
+            }
+            if roots.len() == MAX_ROOTS {
+                let text =
+                    format!("line {line}: its sources have more than {MAX_ROOTS} different roots");
+                return Err(Error::new(Code::BadJobFile, "reading", text).with_path(bytes));
+            }
+            roots.push(root.to_vec());
+            Ok(())
+        },
+    )?;
+    Ok(roots)
+}
+
 /// What was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Written {
