@@ -9,11 +9,12 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::bounded;
 
 use super::drive::Drive;
 use super::epoch::{Committer, Flushed, Ready};
 use super::file::{Copier, How, Made, SourceRoot, Work};
+use super::pool::{Copiers, IN_FLIGHT, Inline, Pool};
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::order::Row;
@@ -53,9 +54,6 @@ impl Default for Options {
 
 /// How many entries a group may have: their records are kept in memory until they are promised.
 const EPOCH_ENTRIES: usize = 16_384;
-
-/// Work that is handed out and not yet back.
-const IN_FLIGHT: usize = 1_024;
 
 /// After so many files without room in spite of the plan, the drive counts as full.
 const FULL_AFTER: u64 = 3;
@@ -177,77 +175,6 @@ pub fn copy_volume(
     outcome.losses = losses.into_iter().map(|(k, n)| (k.to_owned(), n)).collect();
     outcome.losses.sort();
     result.map(|()| outcome)
-}
-
-/// Where work goes and results come from.
-trait Copiers {
-    /// Hands work out; `Some` when the result is there at once.
-    fn submit(&mut self, work: Work) -> Result<Option<(Work, Made)>>;
-    /// Whether more can be handed out without waiting.
-    fn has_room(&self) -> bool;
-    /// Waits for a result, up to `timeout`; `None` when none came or none is due.
-    fn next(&mut self, timeout: Duration) -> Result<Option<(Work, Made)>>;
-    /// How much is out.
-    fn in_flight(&self) -> usize;
-}
-
-struct Inline<'c, 'a>(&'c mut Copier<'a>);
-
-impl Copiers for Inline<'_, '_> {
-    fn submit(&mut self, work: Work) -> Result<Option<(Work, Made)>> {
-        let made = self.0.make(&work);
-        Ok(Some((work, made)))
-    }
-    fn has_room(&self) -> bool {
-        true
-    }
-    fn next(&mut self, _timeout: Duration) -> Result<Option<(Work, Made)>> {
-        Ok(None)
-    }
-    fn in_flight(&self) -> usize {
-        0
-    }
-}
-
-struct Pool {
-    work: Option<Sender<Work>>,
-    done: Receiver<(Work, Made)>,
-    in_flight: usize,
-}
-
-fn dead() -> Error {
-    Error::new(Code::Internal, "copying", "the copiers have ended")
-}
-
-impl Copiers for Pool {
-    fn submit(&mut self, work: Work) -> Result<Option<(Work, Made)>> {
-        self.work
-            .as_ref()
-            .ok_or_else(dead)?
-            .send(work)
-            .map_err(|_| dead())?;
-        self.in_flight += 1;
-        Ok(None)
-    }
-    fn has_room(&self) -> bool {
-        self.in_flight < IN_FLIGHT
-    }
-    fn next(&mut self, timeout: Duration) -> Result<Option<(Work, Made)>> {
-        if self.in_flight == 0 {
-            return Ok(None);
-        }
-        match self.done.recv_timeout(timeout) {
-            Ok(done) => {
-                self.in_flight -= 1;
-                Ok(Some(done))
-            }
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(dead()),
-        }
-    }
-    fn in_flight(&self) -> usize {
-        self.in_flight
-    }
 }
 
 struct Writer<'a> {
