@@ -36,7 +36,7 @@ impl Copier<'_> {
         before: &Meta,
     ) -> std::result::Result<(u64, Option<Digest>), Fail> {
         if before.size <= SMALL {
-            return self.small(work, from, to, before.size);
+            return self.small(work, from, to, before);
         }
         if before.dev == self.drive_device {
             if sys::try_clone(to.as_fd(), from.as_fd())
@@ -64,11 +64,16 @@ impl Copier<'_> {
         work: &Work,
         from: &OwnedFd,
         to: &OwnedFd,
-        size: u64,
+        before: &Meta,
     ) -> std::result::Result<(u64, Option<Digest>), Fail> {
+        let size = before.size;
         let mut len = 0;
         loop {
             if len == self.buffer.len() {
+                if size == 0 {
+                    // /proc and the like say 0 whatever they hold.
+                    return self.large(work, from, Some(to), before);
+                }
                 // It grew beyond what it was a moment ago.
                 return Err(Fail::Changed);
             }
