@@ -37,7 +37,12 @@ fn everything(lab: &Lab) {
     lab.file("a/x", b"2");
     lab.file("a0", b"3");
     lab.file("deep/er/and/deeper/file", &[7; 100_000]);
-    lab.file("big", &(0..3_000_000u32).map(|n| (n % 251) as u8).collect::<Vec<_>>());
+    lab.file(
+        "big",
+        &(0..3_000_000u32)
+            .map(|n| (n % 251) as u8)
+            .collect::<Vec<_>>(),
+    );
     lab.file("exactly", &[9; 256 * 1024]);
     lab.file("one more", &[9; 256 * 1024 + 1]);
     std::fs::create_dir_all(s.join("hollow/inner")).unwrap();
@@ -58,19 +63,31 @@ fn everything(lab: &Lab) {
     symlink("plain", s.join("link")).unwrap();
     symlink("/nowhere/at/all", s.join("dangling")).unwrap();
     symlink("loop", s.join("loop")).unwrap();
-    symlink(std::ffi::OsString::from("t".repeat(4_000)), s.join("long target")).unwrap();
+    symlink(
+        std::ffi::OsString::from("t".repeat(4_000)),
+        s.join("long target"),
+    )
+    .unwrap();
     std::fs::hard_link(s.join("plain"), s.join("plain too")).unwrap();
     std::fs::hard_link(s.join("plain"), s.join("deep/plain three")).unwrap();
     std::fs::hard_link(s.join("big"), s.join("a/big too")).unwrap();
     let fifo = Command::new("mkfifo").arg(s.join("fifo")).status().unwrap();
     assert!(fifo.success());
     drop(std::os::unix::net::UnixListener::bind(s.join("socket")).unwrap());
-    for (name, mode) in [("plain", 0o640), ("a/x", 0o4755), ("a0", 0o000), ("empty", 0o1777)] {
+    for (name, mode) in [
+        ("plain", 0o640),
+        ("a/x", 0o4755),
+        ("a0", 0o000),
+        ("empty", 0o1777),
+    ] {
         std::fs::set_permissions(s.join(name), PermissionsExt::from_mode(mode)).unwrap();
     }
     if is_root() {
         for (name, kind, major, minor) in [("null", "c", "1", "3"), ("disk", "b", "7", "250")] {
-            let made = Command::new("mknod").arg(s.join(name)).args([kind, major, minor]).status();
+            let made = Command::new("mknod")
+                .arg(s.join(name))
+                .args([kind, major, minor])
+                .status();
             assert!(made.unwrap().success());
         }
         std::os::unix::fs::chown(s.join("a-b"), Some(1234), Some(4321)).unwrap();
@@ -82,7 +99,15 @@ fn everything(lab: &Lab) {
     std::fs::set_permissions(s.join("hollow"), PermissionsExt::from_mode(0o3711)).unwrap();
     old(&s.join("a-b"), 1);
     old(&s.join("big"), 1_700_000_000_123_456_789);
-    for dir in ["a", "deep/er/and", "deep/er", "deep", "hollow/inner", "hollow", ""] {
+    for dir in [
+        "a",
+        "deep/er/and",
+        "deep/er",
+        "deep",
+        "hollow/inner",
+        "hollow",
+        "",
+    ] {
         old(&s.join(dir), 1_600_000_000_987_654_321);
     }
 }
@@ -90,15 +115,24 @@ fn everything(lab: &Lab) {
 fn copies_everything(workers: usize) {
     let lab = Lab::new();
     everything(&lab);
-    let ran = lab.run(&Run { workers, ..Run::default() });
+    let ran = lab.run(&Run {
+        workers,
+        ..Run::default()
+    });
     assert!(ran.errors.is_empty(), "{:?}", ran.errors);
     assert_eq!(ran.outcomes[0].failed, 0);
     lab.check();
     assert_eq!(ran.outcomes[0].files, ran.tally.files);
     assert_eq!(ran.closed[0].bytes, ran.tally.bytes);
     // Nothing is left to do, and nothing is done.
-    let again = lab.run(&Run { workers, ..Run::default() });
-    assert_eq!(again.tally.new_files + again.tally.changed_files + again.tally.gone_files, 0);
+    let again = lab.run(&Run {
+        workers,
+        ..Run::default()
+    });
+    assert_eq!(
+        again.tally.new_files + again.tally.changed_files + again.tally.gone_files,
+        0
+    );
     assert_eq!(again.outcomes[0].entries, 0);
     assert_eq!(again.closed[0], ran.closed[0]);
     lab.check();
@@ -118,7 +152,10 @@ fn one_of_everything_with_copiers() {
 fn every_entry_in_a_group_of_its_own() {
     let lab = Lab::new();
     everything(&lab);
-    let ran = lab.run(&Run { epoch: Duration::ZERO, ..Run::default() });
+    let ran = lab.run(&Run {
+        epoch: Duration::ZERO,
+        ..Run::default()
+    });
     assert!(ran.errors.is_empty(), "{:?}", ran.errors);
     lab.check();
 }
@@ -142,12 +179,19 @@ fn holes_stay_holes() {
     // Written zeros of a dense file stay written.
     lab.file("dense zeros", &vec![0; 2 << 20]);
     for workers in [0, 2] {
-        let ran = lab.run(&Run { workers, ..Run::default() });
+        let ran = lab.run(&Run {
+            workers,
+            ..Run::default()
+        });
         assert!(ran.errors.is_empty());
         lab.check();
         for name in ["trailing", "all", "leading"] {
             let m = std::fs::metadata(lab.drive_path(1).join(name)).unwrap();
-            assert!(m.blocks() * 512 < 2 << 20, "{name} takes {} blocks", m.blocks());
+            assert!(
+                m.blocks() * 512 < 2 << 20,
+                "{name} takes {} blocks",
+                m.blocks()
+            );
         }
         let m = std::fs::metadata(lab.drive_path(1).join("dense zeros")).unwrap();
         assert!(m.blocks() * 512 >= 2 << 20);
@@ -182,18 +226,31 @@ fn several_sources_lie_under_their_names_and_a_file_at_the_root() {
     let options = multivolumecopy_core::walk::Options::new(&filter);
     common::scan(&catalog, run, 1, b"", &lab.source, &options).unwrap();
     for (path, name) in [(&books, &b"books"[..]), (&hollow, b"hollow")] {
-        let id = catalog.add_source(common::bytes(path), name, false, "").unwrap();
+        let id = catalog
+            .add_source(common::bytes(path), name, false, "")
+            .unwrap();
         common::scan(&catalog, run, id, name, path, &options).unwrap();
     }
-    let id = catalog.add_source(common::bytes(&single), b"single", true, "").unwrap();
+    let id = catalog
+        .add_source(common::bytes(&single), b"single", true, "")
+        .unwrap();
     let fd = std::fs::File::open(&single).unwrap();
     let meta = multivolumecopy_core::sys::stat_fd(std::os::fd::AsFd::as_fd(&fd)).unwrap();
-    catalog.scan(run, id, b"single", &meta).unwrap().finish(true).unwrap();
+    catalog
+        .scan(run, id, b"single", &meta)
+        .unwrap()
+        .finish(true)
+        .unwrap();
     common::plan(&catalog, run, &[u64::MAX]).unwrap();
     let (cancel, progress) = Default::default();
     let mut drive = common::open_drive(&lab.drive_path(1), 1).unwrap();
     let out = multivolumecopy_core::engine::copy::copy_volume(
-        &mut drive, &catalog, run, &Default::default(), &cancel, &progress,
+        &mut drive,
+        &catalog,
+        run,
+        &Default::default(),
+        &cancel,
+        &progress,
     )
     .unwrap();
     let errors = progress.take_errors();
@@ -227,15 +284,29 @@ fn one_bad_file_stops_nothing_and_is_named() {
     std::fs::remove_file(s.join("f07")).unwrap();
     symlink("f08", s.join("f07")).unwrap();
     std::fs::remove_file(s.join("f09")).unwrap();
-    assert!(Command::new("mkfifo").arg(s.join("f09")).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(s.join("f09"))
+            .status()
+            .unwrap()
+            .success()
+    );
     std::fs::write(s.join("f11"), b"changed since").unwrap();
     let (cancel, progress) = Default::default();
     let mut drive = common::open_drive(&lab.drive_path(1), 1).unwrap();
     let out = multivolumecopy_core::engine::copy::copy_volume(
-        &mut drive, &catalog, run, &Default::default(), &cancel, &progress,
+        &mut drive,
+        &catalog,
+        run,
+        &Default::default(),
+        &cancel,
+        &progress,
     )
     .unwrap();
-    assert_eq!((out.files, out.vanished, out.changing, out.failed), (16, 1, 3, 0));
+    assert_eq!(
+        (out.files, out.vanished, out.changing, out.failed),
+        (16, 1, 3, 0)
+    );
     let mut errors: Vec<_> = progress
         .take_errors()
         .into_iter()
@@ -254,7 +325,10 @@ fn one_bad_file_stops_nothing_and_is_named() {
     );
     multivolumecopy_core::engine::close::close(drive, &catalog, None, &cancel, &progress).unwrap();
     common::check_lists(&lab.drive_path(1));
-    assert_eq!(std::fs::read(lab.drive_path(1).join("f11")).unwrap(), b"changed since");
+    assert_eq!(
+        std::fs::read(lab.drive_path(1).join("f11")).unwrap(),
+        b"changed since"
+    );
     // The next run takes what is there now.
     let ran = lab_again(&lab, catalog);
     assert!(ran.errors.is_empty(), "{:?}", ran.errors);
@@ -263,7 +337,10 @@ fn one_bad_file_stops_nothing_and_is_named() {
 
 fn lab_again(lab: &Lab, catalog: multivolumecopy_core::catalog::Catalog) -> common::Ran {
     drop(catalog);
-    lab.run(&Run { gone: true, ..Run::default() })
+    lab.run(&Run {
+        gone: true,
+        ..Run::default()
+    })
 }
 
 #[test]
@@ -279,13 +356,20 @@ fn a_foreign_file_in_the_way_is_left_alone() {
     let ran = lab.run(&Run::default());
     assert_eq!((ran.outcomes[0].foreign, ran.outcomes[0].files), (2, 1));
     assert_eq!(ran.errors.len(), 2);
-    assert!(ran.errors.iter().all(|e| e.fault == FileFault::ForeignInTheWay));
+    assert!(
+        ran.errors
+            .iter()
+            .all(|e| e.fault == FileFault::ForeignInTheWay)
+    );
     assert_eq!(std::fs::read(d.join("mine")).unwrap(), b"the user's");
     assert!(d.join("sub").is_file());
     assert_eq!(common::manifest(&d).len(), 1);
     // With consent it is replaced.
     std::fs::remove_file(d.join("sub")).unwrap();
-    let ran = lab.run(&Run { adopt: true, ..Run::default() });
+    let ran = lab.run(&Run {
+        adopt: true,
+        ..Run::default()
+    });
     assert!(ran.errors.is_empty(), "{:?}", ran.errors);
     lab.check();
 }
@@ -315,7 +399,12 @@ fn files_that_say_size_zero_and_hold_more() {
     let (cancel, progress) = Default::default();
     let mut drive = common::open_drive(&lab.drive_path(1), 1).unwrap();
     multivolumecopy_core::engine::copy::copy_volume(
-        &mut drive, &catalog, run, &Default::default(), &cancel, &progress,
+        &mut drive,
+        &catalog,
+        run,
+        &Default::default(),
+        &cancel,
+        &progress,
     )
     .unwrap();
     let errors = progress.take_errors();
@@ -323,9 +412,16 @@ fn files_that_say_size_zero_and_hold_more() {
     multivolumecopy_core::engine::close::close(drive, &catalog, None, &cancel, &progress).unwrap();
     for name in ["version", "kallsyms"] {
         let there = std::fs::read(lab.drive_path(1).join(name)).unwrap();
-        assert_eq!(there, std::fs::read(Path::new("/proc").join(name)).unwrap(), "{name}");
+        assert_eq!(
+            there,
+            std::fs::read(Path::new("/proc").join(name)).unwrap(),
+            "{name}"
+        );
     }
-    let sizes: Vec<_> = common::manifest(&lab.drive_path(1)).into_iter().map(|i| i.size).collect();
+    let sizes: Vec<_> = common::manifest(&lab.drive_path(1))
+        .into_iter()
+        .map(|i| i.size)
+        .collect();
     assert!(sizes.iter().all(|n| *n > 0), "{sizes:?}");
 }
 
@@ -348,7 +444,12 @@ fn what_is_left_of_a_directory_that_cannot_be_entered() {
     let (cancel, progress) = Default::default();
     let mut drive = common::open_drive(&lab.drive_path(1), 1).unwrap();
     multivolumecopy_core::engine::copy::copy_volume(
-        &mut drive, &catalog, run, &Default::default(), &cancel, &progress,
+        &mut drive,
+        &catalog,
+        run,
+        &Default::default(),
+        &cancel,
+        &progress,
     )
     .unwrap();
     multivolumecopy_core::engine::close::close(drive, &catalog, None, &cancel, &progress).unwrap();
@@ -379,7 +480,11 @@ fn five_thousand_levels() {
             .stack_size(2 << 20)
             .spawn_scoped(s, || {
                 let ran = lab.run(&Run::default());
-                assert!(ran.errors.is_empty(), "{:?}", ran.errors.first().map(|e| &e.message));
+                assert!(
+                    ran.errors.is_empty(),
+                    "{:?}",
+                    ran.errors.first().map(|e| &e.message)
+                );
                 assert_eq!(ran.outcomes[0].files, 1);
                 assert_eq!(ran.closed[0].entries, 5_001);
                 let again = lab.run(&Run::default());
@@ -399,6 +504,13 @@ fn five_thousand_levels() {
     assert_eq!(read.stdout, b"deep");
     // The standard library's way of removing would need a path or a descriptor for each level.
     for dir in [lab.source.clone(), lab.drive_path(1)] {
-        assert!(Command::new("rm").arg("-rf").arg(dir).status().unwrap().success());
+        assert!(
+            Command::new("rm")
+                .arg("-rf")
+                .arg(dir)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 }

@@ -139,11 +139,9 @@ impl Copier<'_> {
         let sparse = before.allocated < before.size;
         let mut pos = 0u64;
         // The end of the stretch of data in hand; without holes, of the file.
-        let mut data_end = if sparse && work.source.trust_holes {
-            0
-        } else {
-            u64::MAX
-        };
+        // Asked of the file: below a source's root other file systems may be mounted.
+        let told = sparse && sys::file_system_kind(from.as_fd()).trusts_holes();
+        let mut data_end = if told { 0 } else { u64::MAX };
         let mut result = Ok(());
         loop {
             if let Err(e) = self.check_cancel(before.size) {

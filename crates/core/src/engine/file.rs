@@ -29,8 +29,6 @@ pub struct SourceRoot {
     pub path: Vec<u8>,
     /// Where its content lies on the drives; for a file, empty.
     pub prefix: Vec<u8>,
-    /// Whether holes that its file system tells of can be trusted.
-    pub trust_holes: bool,
     /// Whether files may be copied on the server (network file systems).
     pub server_copy: bool,
 }
@@ -46,7 +44,10 @@ impl SourceRoot {
 
     /// The path on this host of an entry that lies at `path` on the drives.
     pub fn absolute(&self, path: &[u8]) -> Vec<u8> {
-        join(&self.path, self.below(path))
+        match self.below(path) {
+            b"" => self.path.clone(),
+            below => join(&self.path, below),
+        }
     }
 }
 
@@ -209,16 +210,23 @@ impl<'a> Copier<'a> {
     }
 
     fn attempt(&mut self, work: &Work) -> std::result::Result<Made, Fail> {
-        if let How::Link(to) = &work.how {
-            return self.link(work, to);
+        if let How::Link(to) = &work.how
+            && let Some(made) = self.link(work, to)?
+        {
+            return Ok(made);
         }
         match work.meta.kind {
             Kind::File => self.file(work),
             Kind::Dir => {
                 let (dir, name) = self.source_dir(work)?;
-                let meta = sys::stat_at(dir, name)
-                    .at("looking at", &[])
-                    .map_err(Fail::Source)?;
+                // A source that is empty and lies under its name is an entry itself.
+                let meta = if name.is_empty() {
+                    sys::stat_fd(dir)
+                } else {
+                    sys::stat_at(dir, name)
+                }
+                .at("looking at", &work.path)
+                .map_err(Fail::Source)?;
                 if meta.kind != Kind::Dir {
                     return Err(Fail::Changed);
                 }
@@ -283,15 +291,24 @@ impl<'a> Copier<'a> {
         if after.size != before.size || after.mtime != before.mtime || !whole {
             return Err(Fail::Changed);
         }
-        if !sys::copy_xattrs(from.as_fd(), to.as_fd()) {
-            *self.losses.entry("extended attributes").or_default() += 1;
-        }
-        let fresh = Meta {
+        let mut fresh = Meta {
             uid: self.euid,
             gid: self.egid,
             mode: 0o600,
             ..after
         };
+        // The owner first: giving a file away drops its capabilities, which are an attribute. The mode last:
+        // it may forbid writing attributes.
+        if (fresh.uid, fresh.gid) != (after.uid, after.gid) {
+            let uid = rustix::fs::Uid::from_raw(after.uid);
+            let gid = rustix::fs::Gid::from_raw(after.gid);
+            if rustix::fs::fchown(&to, Some(uid), Some(gid)).is_ok() {
+                (fresh.uid, fresh.gid) = (after.uid, after.gid);
+            }
+        }
+        if !sys::copy_xattrs(from.as_fd(), to.as_fd()) {
+            *self.losses.entry("extended attributes").or_default() += 1;
+        }
         let owned = sys::set_metadata(to.as_fd(), Some(&fresh), &after)
             .at("setting owner, mode and times of", &work.path)
             .map_err(Fail::Target)?;

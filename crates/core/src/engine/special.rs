@@ -127,28 +127,49 @@ impl Copier<'_> {
         Ok(())
     }
 
-    /// Another name for a file that the drive holds.
-    pub(super) fn link(&mut self, work: &Work, to: &Item) -> std::result::Result<Made, Fail> {
+    /// Another name for a file that the drive holds; `None` where it has to be copied all the same: the file
+    /// is not there as it was recorded, or can have no more names.
+    pub(super) fn link(
+        &mut self,
+        work: &Work,
+        to: &Item,
+    ) -> std::result::Result<Option<Made>, Fail> {
         let (dir, name) = split(&to.path);
-        let dir = sys::open_dir_beneath(self.drive_root.as_fd(), dir, true)
-            .at("opening the directory of", &to.path)
-            .map_err(Fail::Target)?;
+        let Ok(dir) = sys::open_dir_beneath(self.drive_root.as_fd(), dir, true) else {
+            return Ok(None);
+        };
+        let temp = work.temp.fd.as_fd();
         let temp_name = work.temp_name();
-        rustix::fs::linkat(
-            &dir,
-            name,
-            &work.temp.fd,
-            temp_name.as_slice(),
-            AtFlags::empty(),
-        )
-        .at("linking", &work.path)
-        .map_err(Fail::Target)?;
+        match rustix::fs::linkat(&dir, name, temp, temp_name.as_slice(), AtFlags::empty()) {
+            Ok(()) => {}
+            Err(
+                Errno::MLINK
+                | Errno::NOENT
+                | Errno::PERM
+                | Errno::OPNOTSUPP
+                | Errno::NOSYS
+                | Errno::XDEV,
+            ) => return Ok(None),
+            Err(e) => return Err(e).at("linking", &work.path).map_err(Fail::Target),
+        }
+        let found = sys::stat_at(temp, &temp_name)
+            .at("looking at", &work.path)
+            .map_err(Fail::Target)?;
+        let same = found.kind == Kind::File
+            && found.size == to.size
+            && (found.mtime.sec - to.mtime.sec).abs() <= 2;
+        if !same {
+            sys::unlink(temp, &temp_name, false)
+                .at("removing", &work.path)
+                .map_err(Fail::Target)?;
+            return Ok(None);
+        }
         let item = Item {
             path: work.path.clone(),
             link: Some(to.link.clone().unwrap_or_else(|| to.path.clone())),
             ..to.clone()
         };
         Progress::add(&self.progress.bytes, work.meta.size);
-        Ok(Made::Ready(Box::new(item), work.meta))
+        Ok(Some(Made::Ready(Box::new(item), work.meta)))
     }
 }

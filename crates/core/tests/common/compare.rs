@@ -49,7 +49,11 @@ fn differences(a: &Path, b: &Path, ma: &Metadata, mb: &Metadata) -> Vec<String> 
             out.push(format!("{what} {x} is {y}"));
         }
     };
-    check("mode", format!("{:o}", ma.mode()), format!("{:o}", mb.mode()));
+    check(
+        "mode",
+        format!("{:o}", ma.mode()),
+        format!("{:o}", mb.mode()),
+    );
     check("uid", ma.uid().to_string(), mb.uid().to_string());
     check("gid", ma.gid().to_string(), mb.gid().to_string());
     let time = |m: &Metadata| format!("{}.{:09}", m.mtime(), m.mtime_nsec());
@@ -79,7 +83,10 @@ fn groups(tree: &BTreeMap<Vec<u8>, Metadata>) -> Vec<Vec<Vec<u8>>> {
     let mut by_inode: BTreeMap<(u64, u64), Vec<Vec<u8>>> = BTreeMap::new();
     for (path, m) in tree {
         if m.is_file() {
-            by_inode.entry((m.dev(), m.ino())).or_default().push(path.clone());
+            by_inode
+                .entry((m.dev(), m.ino()))
+                .or_default()
+                .push(path.clone());
         }
     }
     let mut groups: Vec<_> = by_inode.into_values().filter(|g| g.len() > 1).collect();
@@ -159,7 +166,15 @@ pub fn manifest_matches(drive: &Path, items: &[Item]) {
         };
         let kind = Kind::from_mode(m.mode()).unwrap();
         let size = if kind == Kind::File { m.len() } else { 0 };
-        let there = (kind, size, m.mode() & 0o7777, m.uid(), m.gid(), m.mtime(), m.mtime_nsec());
+        let there = (
+            kind,
+            size,
+            m.mode() & 0o7777,
+            m.uid(),
+            m.gid(),
+            m.mtime(),
+            m.mtime_nsec(),
+        );
         let said = (
             item.kind,
             item.size,
@@ -175,7 +190,11 @@ pub fn manifest_matches(drive: &Path, items: &[Item]) {
         if let Some(link) = &item.link {
             let same = found.get(link).is_some_and(|l| l.ino() == m.ino());
             if !same {
-                bad.push(format!("{}: is no link to {}", show(&item.path), show(link)));
+                bad.push(format!(
+                    "{}: is no link to {}",
+                    show(&item.path),
+                    show(link)
+                ));
             }
         }
     }

@@ -28,7 +28,7 @@ use multivolumecopy_core::format::manifest;
 use multivolumecopy_core::format::volumejson::{self, SetRef, VolumeJson, VolumeRef};
 use multivolumecopy_core::progress::Progress;
 use multivolumecopy_core::walk::{self, Summary};
-use multivolumecopy_core::{CancelToken, Result, sys};
+use multivolumecopy_core::{CancelToken, Code, Result, sys};
 
 pub const SET: &str = "00000000000000000000000000000001";
 pub const DATE: &str = "2026-11-22T19:00:00Z";
@@ -175,8 +175,12 @@ impl Lab {
 }
 
 pub fn open_catalog(path: &Path, source: &Path) -> Catalog {
-    if path.exists() {
-        return Catalog::open(path).unwrap();
+    while path.exists() {
+        // A child that another test is about to start holds a copy of the lock until its exec.
+        match Catalog::open(path) {
+            Err(e) if e.code == Code::CatalogLocked => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
     }
     let set = SetInfo {
         id: SET.into(),
