@@ -11,6 +11,7 @@ pub mod place;
 pub mod plan;
 pub mod scan;
 mod schema;
+mod upkeep;
 pub mod volumes;
 
 use std::fs::{File, OpenOptions, TryLockError};

@@ -5,8 +5,8 @@
 
 use std::os::fd::AsFd;
 
+use super::content::digest_of;
 use super::drive::{Drive, join, split};
-use super::file::digest_of;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::order::{Entries, Ordered};

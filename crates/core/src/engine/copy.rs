@@ -6,14 +6,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::bounded;
 
 use super::drive::Drive;
 use super::epoch::{Committer, Flushed, Ready};
 use super::file::{Copier, How, Made, SourceRoot, Work};
+use super::pool::{Copiers, IN_FLIGHT, Inline, Pool};
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::order::Row;
@@ -53,9 +56,6 @@ impl Default for Options {
 
 /// How many entries a group may have: their records are kept in memory until they are promised.
 const EPOCH_ENTRIES: usize = 16_384;
-
-/// Work that is handed out and not yet back.
-const IN_FLIGHT: usize = 1_024;
 
 /// After so many files without room in spite of the plan, the drive counts as full.
 const FULL_AFTER: u64 = 3;
@@ -113,6 +113,7 @@ pub fn copy_volume(
         full: false,
         retries: Vec::new(),
         tried: false,
+        in_hand: HashSet::new(),
     };
     progress
         .phase
@@ -125,6 +126,8 @@ pub fn copy_volume(
         losses = std::mem::take(&mut copier.losses);
         result
     } else {
+        // Raised at the end: what is still queued then is wanted by nobody.
+        let ended = &AtomicBool::new(false);
         std::thread::scope(|scope| {
             let (work_to, work) = bounded::<Work>(IN_FLIGHT);
             let (done_to, done) = bounded::<(Work, Made)>(IN_FLIGHT);
@@ -136,7 +139,10 @@ pub fn copy_volume(
                     .spawn_scoped(scope, move || {
                         let mut copier = Copier::new(shared, options.digest, cancel, progress);
                         for work in work {
-                            let made = copier.make(&work);
+                            if ended.load(Ordering::Relaxed) {
+                                break;
+                            }
+                            let made = make_or_panic(&mut copier, &work);
                             if done_to.send((work, made)).is_err() {
                                 break;
                             }
@@ -158,6 +164,7 @@ pub fn copy_volume(
             };
             let mut result = writer.run_all(drive, &mut pool);
             pool.work = None;
+            ended.store(true, Ordering::Relaxed);
             // Copiers that still have something to hand over must not wait for us.
             while pool.done.recv().is_ok() {}
             for thread in threads {
@@ -179,75 +186,12 @@ pub fn copy_volume(
     result.map(|()| outcome)
 }
 
-/// Where work goes and results come from.
-trait Copiers {
-    /// Hands work out; `Some` when the result is there at once.
-    fn submit(&mut self, work: Work) -> Result<Option<(Work, Made)>>;
-    /// Whether more can be handed out without waiting.
-    fn has_room(&self) -> bool;
-    /// Waits for a result, up to `timeout`; `None` when none came or none is due.
-    fn next(&mut self, timeout: Duration) -> Result<Option<(Work, Made)>>;
-    /// How much is out.
-    fn in_flight(&self) -> usize;
-}
-
-struct Inline<'c, 'a>(&'c mut Copier<'a>);
-
-impl Copiers for Inline<'_, '_> {
-    fn submit(&mut self, work: Work) -> Result<Option<(Work, Made)>> {
-        let made = self.0.make(&work);
-        Ok(Some((work, made)))
-    }
-    fn has_room(&self) -> bool {
-        true
-    }
-    fn next(&mut self, _timeout: Duration) -> Result<Option<(Work, Made)>> {
-        Ok(None)
-    }
-    fn in_flight(&self) -> usize {
-        0
-    }
-}
-
-struct Pool {
-    work: Option<Sender<Work>>,
-    done: Receiver<(Work, Made)>,
-    in_flight: usize,
-}
-
-fn dead() -> Error {
-    Error::new(Code::Internal, "copying", "the copiers have ended")
-}
-
-impl Copiers for Pool {
-    fn submit(&mut self, work: Work) -> Result<Option<(Work, Made)>> {
-        self.work
-            .as_ref()
-            .ok_or_else(dead)?
-            .send(work)
-            .map_err(|_| dead())?;
-        self.in_flight += 1;
-        Ok(None)
-    }
-    fn has_room(&self) -> bool {
-        self.in_flight < IN_FLIGHT
-    }
-    fn next(&mut self, timeout: Duration) -> Result<Option<(Work, Made)>> {
-        if self.in_flight == 0 {
-            return Ok(None);
-        }
-        match self.done.recv_timeout(timeout) {
-            Ok(done) => {
-                self.in_flight -= 1;
-                Ok(Some(done))
-            }
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(dead()),
-        }
-    }
-    fn in_flight(&self) -> usize {
-        self.in_flight
-    }
+/// A copier that panics must not leave the run waiting for its result.
+fn make_or_panic(copier: &mut Copier<'_>, work: &Work) -> Made {
+    catch_unwind(AssertUnwindSafe(|| copier.make(work))).unwrap_or_else(|_| {
+        let e = Error::new(Code::Internal, "copying", "a copier panicked");
+        Made::DriveFailed(e.with_path(&work.path))
+    })
 }
 
 struct Writer<'a> {
@@ -264,6 +208,8 @@ struct Writer<'a> {
     /// Condemned by a failed barrier: copied once more.
     retries: Vec<Ready>,
     tried: bool,
+    /// Hard-linked files (device and inode) of which a first name is under way: neither promised nor failed.
+    in_hand: HashSet<(u64, u64)>,
 }
 
 impl Writer<'_> {
@@ -280,13 +226,14 @@ impl Writer<'_> {
     /// to be on the drive first. A group whose first name failed gets another chance by its next name.
     fn passes(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<()> {
         loop {
-            let before = committer.promised_entries;
+            let settled = |this: &Self, committer: &Committer<'_>| {
+                let o = &this.outcome;
+                committer.promised_entries + o.failed + o.vanished + o.changing + o.foreign
+            };
+            let before = settled(self, committer);
             let left = self.pass(committer, copiers)?;
-            if left == 0
-                || self.outcome.stopped
-                || self.full
-                || committer.promised_entries == before
-            {
+            let stuck = settled(self, committer) == before;
+            if left == 0 || self.outcome.stopped || self.full || stuck {
                 return Ok(());
             }
         }
@@ -295,7 +242,7 @@ impl Writer<'_> {
     fn pass(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<u64> {
         let volume = committer.drive().identity.volume.number;
         let mut list = Worklist::new(&self.catalog.conn, self.run, volume)?;
-        let mut names_seen: HashSet<(u64, u64)> = HashSet::new();
+        self.in_hand.clear();
         let mut left = 0;
         let mut epoch_start = Instant::now();
         let mut feeding = true;
@@ -310,8 +257,7 @@ impl Writer<'_> {
                     feeding = false;
                     break;
                 };
-                let Some(work) = self.work(committer, path, row, &mut names_seen, &mut left)?
-                else {
+                let Some(work) = self.work(committer, path, row, &mut left)? else {
                     continue;
                 };
                 if let Some((work, made)) = copiers.submit(work)? {
@@ -350,17 +296,25 @@ impl Writer<'_> {
         committer: &mut Committer<'_>,
         path: Vec<u8>,
         row: Row,
-        names_seen: &mut HashSet<(u64, u64)>,
         left: &mut u64,
     ) -> Result<Option<Work>> {
-        let Some(source) = self.sources.get(&row.source).cloned() else {
-            return Err(
-                Error::new(Code::Internal, "copying", "an entry of no source").with_path(&path),
-            );
-        };
         let key = Key {
             dir: row.dir,
             name: row.name,
+        };
+        let Some(source) = self.sources.get(&row.source).cloned() else {
+            let message = "its source cannot be opened";
+            self.failed(
+                &key,
+                FileError {
+                    fault: FileFault::Vanished,
+                    path,
+                    doing: "copying",
+                    errno: None,
+                    message: message.into(),
+                },
+            )?;
+            return Ok(None);
         };
         let volume = committer.drive().identity.volume.number;
         let mut how = How::Copy;
@@ -373,7 +327,7 @@ impl Writer<'_> {
                 at.extend_from_slice(&placed.key.name);
                 placed.item.path = at;
                 how = How::Link(Box::new(placed.item));
-            } else if !names_seen.insert((row.meta.dev, row.meta.ino)) {
+            } else if !self.in_hand.insert((row.meta.dev, row.meta.ino)) {
                 *left += 1;
                 return Ok(None);
             }
@@ -409,20 +363,32 @@ impl Writer<'_> {
             Made::Directory(item, seen) | Made::Recorded(item, seen) => {
                 committer.push(ready(work, item, seen, false));
             }
-            Made::Failed(error) => self.failed(&work, error)?,
+            Made::Failed(error) => self.work_failed(&work, error)?,
             Made::Cancelled => self.outcome.stopped = true,
             Made::DriveFailed(e) => {
                 // What is written already and whole gets its chance; the failure stands in any case.
                 if let Ok(flushed) = committer.flush() {
                     drop(flushed);
                 }
-                return Err(e.with_code(Code::DriveFailed));
+                return Err(if e.code == Code::Internal {
+                    e
+                } else {
+                    e.with_code(Code::DriveFailed)
+                });
             }
         }
         Ok(())
     }
 
-    fn failed(&mut self, work: &Work, error: FileError) -> Result<()> {
+    fn work_failed(&mut self, work: &Work, error: FileError) -> Result<()> {
+        if error.fault != FileFault::NoRoom {
+            // The next name of the same file may do better.
+            self.in_hand.remove(&(work.meta.dev, work.meta.ino));
+        }
+        self.failed(&work.key, error)
+    }
+
+    fn failed(&mut self, key: &Key, error: FileError) -> Result<()> {
         match error.fault {
             FileFault::Failed => self.outcome.failed += 1,
             FileFault::Vanished => self.outcome.vanished += 1,
@@ -431,18 +397,21 @@ impl Writer<'_> {
             FileFault::NoRoom => {
                 // Planned anew for another drive: neither done nor failed, and not reported as such.
                 self.outcome.no_room += 1;
-                self.full = self.outcome.no_room >= FULL_AFTER;
+                self.full |= self.outcome.no_room >= FULL_AFTER;
                 return Ok(());
             }
         }
-        self.catalog.give_up(&work.key, self.run)?;
+        self.catalog.give_up(key, self.run)?;
         self.progress.fail(error);
         Ok(())
     }
 
     fn after_flush(&mut self, committer: &mut Committer<'_>, flushed: Flushed) -> Result<()> {
         for (work, error) in std::mem::take(&mut committer.failures) {
-            self.failed(&work, error)?;
+            self.work_failed(&work, error)?;
+        }
+        for identity in committer.promised_links.drain(..) {
+            self.in_hand.remove(&identity);
         }
         let Flushed::Condemned(condemned, e) = flushed else {
             return Ok(());
@@ -526,7 +495,6 @@ fn open_sources(catalog: &Catalog) -> Result<HashMap<i64, Arc<SourceRoot>>> {
             fd,
             path,
             prefix,
-            trust_holes: kind.trusts_holes(),
             server_copy: kind.is_network(),
         };
         roots.insert(source.id, Arc::new(root));

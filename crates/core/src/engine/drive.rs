@@ -10,11 +10,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
+
+use super::own::{from_start, open_journal, own_dir, read_identity};
 
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::journal::{self, Record};
-use crate::format::volumejson::{self, VolumeJson};
+use crate::format::volumejson::VolumeJson;
 use crate::sys;
 
 /// The name of our own directory at the root of a drive.
@@ -409,83 +411,4 @@ fn names_in(dir: BorrowedFd<'_>) -> std::io::Result<Vec<(Vec<u8>, bool)>> {
         out.push((name, is_dir));
     }
     Ok(out)
-}
-
-fn own_dir(root: BorrowedFd<'_>, drive: &[u8]) -> Result<OwnedFd> {
-    let path = join(drive, OWN);
-    match sys::make_dir(root, OWN) {
-        Ok(()) => {
-            let fd = sys::open_dir_beneath(root, OWN, true).at("opening", &path)?;
-            let _ = rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o755));
-            Ok(fd)
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            sys::open_dir_beneath(root, OWN, true).at("opening", &path)
-        }
-        Err(e) => Err(e).at("making", &path),
-    }
-}
-
-fn open_journal(own: BorrowedFd<'_>, drive: &[u8]) -> Result<File> {
-    let path = join(drive, b".mvcopy/journal.log");
-    let flags =
-        OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(own, &b"journal.log"[..], flags, Mode::from_raw_mode(0o644))
-        .at("opening", &path)?;
-    regular(&fd, &path)?;
-    Ok(File::from(fd))
-}
-
-/// A reader of the journal from its first byte, beside the descriptor that appends.
-pub(super) fn from_start(file: &File) -> Result<impl std::io::Read + use<>> {
-    let file = file.try_clone().at("reading the journal", b"")?;
-    Ok(AtOffset { file, offset: 0 })
-}
-
-/// Reads by pread(2), so that the shared file offset does not matter.
-struct AtOffset {
-    file: File,
-    offset: u64,
-}
-
-impl std::io::Read for AtOffset {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.file.read_at(buffer, self.offset)?;
-        self.offset += n as u64;
-        Ok(n)
-    }
-}
-
-/// Refuses what is no regular file: a hostile drive may have put a fifo there.
-pub(super) fn regular(fd: &OwnedFd, path: &[u8]) -> Result<u64> {
-    let meta = sys::stat_fd(fd.as_fd()).at("looking at", path)?;
-    if meta.kind != crate::meta::Kind::File {
-        return Err(
-            Error::new(Code::BadFormat, "opening", "it is not a regular file").with_path(path),
-        );
-    }
-    Ok(meta.size)
-}
-
-/// Reads `.mvcopy/volume.json` below an open `.mvcopy`; `None` when there is none.
-fn read_identity(own: BorrowedFd<'_>, drive: &[u8]) -> Result<Option<VolumeJson>> {
-    let path = join(drive, b".mvcopy/volume.json");
-    let fd = match sys::open_for_reading(own, b"volume.json") {
-        Ok(fd) => fd,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e).at("opening", &path),
-    };
-    let size = regular(&fd, &path)?;
-    if size > volumejson::MAX_BYTES as u64 {
-        return Err(Error::new(Code::BadFormat, "reading", "it is too large").with_path(&path));
-    }
-    let mut bytes = Vec::new();
-    std::io::Read::read_to_end(
-        &mut std::io::Read::take(File::from(fd), volumejson::MAX_BYTES as u64 + 1),
-        &mut bytes,
-    )
-    .at("reading", &path)?;
-    volumejson::parse(&bytes)
-        .map(Some)
-        .map_err(|e| e.with_path(&path))
 }

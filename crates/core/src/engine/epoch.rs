@@ -72,8 +72,8 @@ pub struct Committer<'a> {
     pub promised_files: u64,
     /// Bytes of their content.
     pub promised_bytes: u64,
-    /// Files that the drive turned out to have no room for.
-    pub no_room: u64,
+    /// Device and inode of the hard-linked files promised since these were last taken.
+    pub promised_links: Vec<(u64, u64)>,
     /// The failures of single files in the commit itself.
     pub failures: Vec<(Work, FileError)>,
 }
@@ -100,7 +100,7 @@ impl<'a> Committer<'a> {
             promised_entries: 0,
             promised_files: 0,
             promised_bytes: 0,
-            no_room: 0,
+            promised_links: Vec::new(),
             failures: Vec::new(),
         }
     }
@@ -271,6 +271,10 @@ impl<'a> Committer<'a> {
             self.promised_entries += 1;
             if ready.item.kind == crate::meta::Kind::File {
                 self.promised_files += 1;
+                if ready.work.meta.nlink > 1 {
+                    let meta = &ready.work.meta;
+                    self.promised_links.push((meta.dev, meta.ino));
+                }
                 self.promised_bytes += ready.item.size;
                 Progress::add(&self.progress.files, 1);
             }
@@ -307,9 +311,6 @@ impl<'a> Committer<'a> {
     fn fail(&mut self, ready: Ready, e: &Error, fault: FileFault) {
         if ready.in_temp {
             let _ = sys::unlink(ready.work.temp.fd.as_fd(), &ready.work.temp_name(), false);
-        }
-        if fault == FileFault::NoRoom {
-            self.no_room += 1;
         }
         let path = join(&self.drive.path, &ready.work.path);
         let mut error = FileError::from_error(fault, &path, e);
@@ -368,24 +369,40 @@ impl<'a> Committer<'a> {
 /// Opens a directory of the drive beneath its root; makes it, and those above it, where they are missing.
 pub(super) fn open_or_make(drive: &Drive, dir: &[u8]) -> Result<OwnedFd> {
     let whole = || join(&drive.path, dir);
-    match sys::open_dir_beneath(drive.root.as_fd(), dir, true) {
-        Ok(fd) => return Ok(fd),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) if is_in_the_way(&e) => return Err(in_the_way(&whole())),
-        Err(e) => return Err(e).at("opening", &whole()),
-    }
-    let (above, name) = split(dir);
-    let parent = if above.is_empty() {
-        sys::open_dir_beneath(drive.root.as_fd(), b"", true).at("opening", &whole())?
-    } else {
-        open_or_make(drive, above)?
+    let open = |rel: &[u8]| match sys::open_dir_beneath(drive.root.as_fd(), rel, true) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) if is_in_the_way(&e) => Err(in_the_way(&whole())),
+        Err(e) => Err(e).at("opening", &whole()),
     };
+    if let Some(fd) = open(dir)? {
+        return Ok(fd);
+    }
+    // Mostly only the last one is missing; else down from the root, one by one: thousands of levels must
+    // need neither stack nor descriptors.
+    let (above, name) = split(dir);
+    if let Some(parent) = open(above)? {
+        return make_in(&parent, name, &whole);
+    }
+    let mut parent =
+        sys::open_dir_beneath(drive.root.as_fd(), b"", true).at("opening", &whole())?;
+    for name in dir.split(|b| *b == b'/') {
+        parent = match sys::open_dir_beneath(parent.as_fd(), name, true) {
+            Ok(fd) => fd,
+            Err(_) => make_in(&parent, name, &whole)?,
+        };
+    }
+    Ok(parent)
+}
+
+/// Makes the directory `name` in `parent` and opens it.
+fn make_in(parent: &OwnedFd, name: &[u8], whole: &dyn Fn() -> Vec<u8>) -> Result<OwnedFd> {
     match sys::make_dir(parent.as_fd(), name) {
         Ok(()) => {}
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
         // A directory that came from the source may forbid writing; it is ours to open while we write.
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
-            rustix::fs::fchmod(&parent, rustix::fs::Mode::from_raw_mode(0o700))
+            rustix::fs::fchmod(parent, rustix::fs::Mode::from_raw_mode(0o700))
                 .at("opening for writing", &whole())?;
             sys::make_dir(parent.as_fd(), name).at("making", &whole())?;
         }

@@ -4,31 +4,21 @@
 //! looked at again after the copy: what changed meanwhile is copied once more, then given up as changing.
 
 use std::collections::HashMap;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, Mode};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
 
+use super::content::SMALL;
 use super::drive::{join, split};
-use super::hash::{BLOCK, HashThread, sha256};
+use super::hash::HashThread;
 use crate::cancel::CancelToken;
 use crate::catalog::place::Key;
-use crate::error::{Error, FileError, FileFault, IoContext, Result};
-use crate::format::item::{Algorithm, Digest, Item};
+use crate::error::{Error, FileError, FileFault, IoContext};
+use crate::format::item::Item;
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
 use crate::sys;
-
-/// Files up to this size are read whole, hashed and written in one go.
-const SMALL: u64 = 256 * 1024;
-
-/// From this size on, space is claimed before the first byte.
-const CLAIM_FROM: u64 = 1 << 20;
-
-/// Files larger than this are dropped, not finished, when an orderly stop is asked for.
-const FINISH_UP_TO: u64 = 8 << 20;
 
 /// A source's root, held open for as long as a volume is written.
 #[derive(Debug)]
@@ -39,8 +29,6 @@ pub struct SourceRoot {
     pub path: Vec<u8>,
     /// Where its content lies on the drives; for a file, empty.
     pub prefix: Vec<u8>,
-    /// Whether holes that its file system tells of can be trusted.
-    pub trust_holes: bool,
     /// Whether files may be copied on the server (network file systems).
     pub server_copy: bool,
 }
@@ -56,7 +44,10 @@ impl SourceRoot {
 
     /// The path on this host of an entry that lies at `path` on the drives.
     pub fn absolute(&self, path: &[u8]) -> Vec<u8> {
-        join(&self.path, self.below(path))
+        match self.below(path) {
+            b"" => self.path.clone(),
+            below => join(&self.path, below),
+        }
     }
 }
 
@@ -124,7 +115,7 @@ pub enum Made {
 }
 
 /// Why one attempt ended.
-enum Fail {
+pub(super) enum Fail {
     Source(Error),
     Target(Error),
     Changed,
@@ -133,18 +124,18 @@ enum Fail {
 
 /// Copies entries, one after another, on one thread.
 pub struct Copier<'a> {
-    drive_root: Arc<OwnedFd>,
-    drive_path: Vec<u8>,
-    drive_device: u64,
-    cancel: &'a CancelToken,
-    progress: &'a Progress,
-    digest: bool,
-    buffer: Vec<u8>,
-    hasher: Option<HashThread>,
+    pub(super) drive_root: Arc<OwnedFd>,
+    pub(super) drive_path: Vec<u8>,
+    pub(super) drive_device: u64,
+    pub(super) cancel: &'a CancelToken,
+    pub(super) progress: &'a Progress,
+    pub(super) digest: bool,
+    pub(super) buffer: Vec<u8>,
+    pub(super) hasher: Option<HashThread>,
     /// The source directory in hand: entries come in path order.
-    dir: Option<(Arc<SourceRoot>, Vec<u8>, OwnedFd)>,
-    euid: u32,
-    egid: u32,
+    pub(super) dir: Option<(Arc<SourceRoot>, Vec<u8>, OwnedFd)>,
+    pub(super) euid: u32,
+    pub(super) egid: u32,
     /// What could not be kept, by kind, with how often.
     pub losses: HashMap<&'static str, u64>,
 }
@@ -219,16 +210,23 @@ impl<'a> Copier<'a> {
     }
 
     fn attempt(&mut self, work: &Work) -> std::result::Result<Made, Fail> {
-        if let How::Link(to) = &work.how {
-            return self.link(work, to);
+        if let How::Link(to) = &work.how
+            && let Some(made) = self.link(work, to)?
+        {
+            return Ok(made);
         }
         match work.meta.kind {
             Kind::File => self.file(work),
             Kind::Dir => {
                 let (dir, name) = self.source_dir(work)?;
-                let meta = sys::stat_at(dir, name)
-                    .at("looking at", &[])
-                    .map_err(Fail::Source)?;
+                // A source that is empty and lies under its name is an entry itself.
+                let meta = if name.is_empty() {
+                    sys::stat_fd(dir)
+                } else {
+                    sys::stat_at(dir, name)
+                }
+                .at("looking at", &work.path)
+                .map_err(Fail::Source)?;
                 if meta.kind != Kind::Dir {
                     return Err(Fail::Changed);
                 }
@@ -240,7 +238,7 @@ impl<'a> Copier<'a> {
     }
 
     /// The open source directory of an entry, and its name there.
-    fn source_dir<'w>(
+    pub(super) fn source_dir<'w>(
         &mut self,
         work: &'w Work,
     ) -> std::result::Result<(BorrowedFd<'_>, &'w [u8]), Fail> {
@@ -293,15 +291,24 @@ impl<'a> Copier<'a> {
         if after.size != before.size || after.mtime != before.mtime || !whole {
             return Err(Fail::Changed);
         }
-        if !sys::copy_xattrs(from.as_fd(), to.as_fd()) {
-            *self.losses.entry("extended attributes").or_default() += 1;
-        }
-        let fresh = Meta {
+        let mut fresh = Meta {
             uid: self.euid,
             gid: self.egid,
             mode: 0o600,
             ..after
         };
+        // The owner first: giving a file away drops its capabilities, which are an attribute. The mode last:
+        // it may forbid writing attributes.
+        if (fresh.uid, fresh.gid) != (after.uid, after.gid) {
+            let uid = rustix::fs::Uid::from_raw(after.uid);
+            let gid = rustix::fs::Gid::from_raw(after.gid);
+            if rustix::fs::fchown(&to, Some(uid), Some(gid)).is_ok() {
+                (fresh.uid, fresh.gid) = (after.uid, after.gid);
+            }
+        }
+        if !sys::copy_xattrs(from.as_fd(), to.as_fd()) {
+            *self.losses.entry("extended attributes").or_default() += 1;
+        }
         let owned = sys::set_metadata(to.as_fd(), Some(&fresh), &after)
             .at("setting owner, mode and times of", &work.path)
             .map_err(Fail::Target)?;
@@ -316,378 +323,10 @@ impl<'a> Copier<'a> {
         item.digest = digest;
         Ok(Made::Ready(Box::new(item), after))
     }
-
-    /// Copies the content; gives the number of bytes and their digest.
-    fn content(
-        &mut self,
-        work: &Work,
-        from: &OwnedFd,
-        to: &OwnedFd,
-        before: &Meta,
-    ) -> std::result::Result<(u64, Option<Digest>), Fail> {
-        if before.size <= SMALL {
-            return self.small(work, from, to, before.size);
-        }
-        if before.dev == self.drive_device {
-            if sys::try_clone(to.as_fd(), from.as_fd())
-                .at("cloning", &work.path)
-                .map_err(Fail::Target)?
-            {
-                // The digest is that of what stands on the drive.
-                return self.large(work, to, None, before);
-            }
-            if work.source.server_copy && self.server_copy(work, from, to, before.size)? {
-                return self.large(work, to, None, before);
-            }
-        }
-        let sparse = before.allocated < before.size;
-        if !sparse && before.size >= CLAIM_FROM {
-            sys::try_claim(to.as_fd(), before.size)
-                .at("claiming space for", &work.path)
-                .map_err(Fail::Target)?;
-        }
-        self.large(work, from, Some(to), before)
-    }
-
-    fn small(
-        &mut self,
-        work: &Work,
-        from: &OwnedFd,
-        to: &OwnedFd,
-        size: u64,
-    ) -> std::result::Result<(u64, Option<Digest>), Fail> {
-        let mut len = 0;
-        loop {
-            if len == self.buffer.len() {
-                // It grew beyond what it was a moment ago.
-                return Err(Fail::Changed);
-            }
-            let n = retry_on_intr(|| rustix::io::read(from, &mut self.buffer[len..]))
-                .at("reading", &work.path)
-                .map_err(Fail::Source)?;
-            len += n;
-            // A read that leaves room and gives what the size promised has met the end. Where the size
-            // says 0 (/proc) only an empty read does; a file that lies is found out afterwards.
-            if n == 0 || (len < self.buffer.len() && size > 0 && len as u64 >= size) {
-                break;
-            }
-        }
-        let bytes = &self.buffer[..len];
-        write_all(to, bytes, 0)
-            .at("writing", &work.path)
-            .map_err(Fail::Target)?;
-        Progress::add(&self.progress.bytes, len as u64);
-        let digest = self.digest.then(|| Digest {
-            algorithm: Algorithm::Sha256,
-            bytes: sha256(bytes),
-        });
-        Ok((len as u64, digest))
-    }
-
-    /// Server-side copy (copy_file_range(2)); `false`: not supported, nothing was written.
-    fn server_copy(
-        &mut self,
-        work: &Work,
-        from: &OwnedFd,
-        to: &OwnedFd,
-        size: u64,
-    ) -> std::result::Result<bool, Fail> {
-        let mut done = 0u64;
-        while done < size {
-            self.check_cancel(size)?;
-            let step = usize::try_from((size - done).min(64 << 20)).unwrap_or(BLOCK);
-            match sys::try_copy_range(to.as_fd(), from.as_fd(), step)
-                .at("copying", &work.path)
-                .map_err(Fail::Target)?
-            {
-                None if done == 0 => return Ok(false),
-                None | Some(0) => return Err(Fail::Changed),
-                Some(n) => done += n as u64,
-            }
-        }
-        Ok(true)
-    }
-
-    /// Reads `from` block by block, hashes on the other thread and, if there is a `to`, writes what is
-    /// no hole.
-    fn large(
-        &mut self,
-        work: &Work,
-        from: &OwnedFd,
-        to: Option<&OwnedFd>,
-        before: &Meta,
-    ) -> std::result::Result<(u64, Option<Digest>), Fail> {
-        if self.hasher.is_none() {
-            let started = HashThread::start().at("starting a thread for", &work.path);
-            self.hasher = Some(started.map_err(Fail::Source)?);
-        }
-        let sparse = before.allocated < before.size;
-        let mut pos = 0u64;
-        // The end of the stretch of data in hand; without holes, of the file.
-        let mut data_end = if sparse && work.source.trust_holes {
-            0
-        } else {
-            u64::MAX
-        };
-        let mut result = Ok(());
-        loop {
-            if let Err(e) = self.check_cancel(before.size) {
-                result = Err(e);
-                break;
-            }
-            if pos >= data_end {
-                match sys::next_data(from.as_fd(), pos).at("reading", &work.path) {
-                    Err(e) => {
-                        result = Err(Fail::Source(e));
-                        break;
-                    }
-                    Ok(None) => {
-                        let end = before.size.max(pos);
-                        self.hash_zeros(end - pos)?;
-                        Progress::add(&self.progress.bytes, end - pos);
-                        pos = end;
-                        break;
-                    }
-                    Ok(Some((start, end))) => {
-                        self.hash_zeros(start - pos)?;
-                        Progress::add(&self.progress.bytes, start - pos);
-                        pos = start;
-                        data_end = end;
-                    }
-                }
-            }
-            let want = usize::try_from((data_end - pos).min(BLOCK as u64)).unwrap_or(BLOCK);
-            match self.block(work, from, to, pos, want, sparse) {
-                Ok(0) if data_end == u64::MAX => break,
-                Ok(0) => {
-                    result = Err(Fail::Changed);
-                    break;
-                }
-                Ok(n) => pos += n,
-                Err(e) => {
-                    result = Err(e);
-                    break;
-                }
-            }
-        }
-        let digest = self.hasher.as_mut().and_then(HashThread::finish);
-        if digest.is_none() {
-            self.hasher = None;
-        }
-        result?;
-        if let (Some(to), true) = (to, sparse) {
-            // A hole at the end has no write behind it.
-            retry_on_intr(|| rustix::fs::ftruncate(to, pos))
-                .at("sizing", &work.path)
-                .map_err(Fail::Target)?;
-        }
-        match digest {
-            None => Err(Fail::Changed),
-            Some(bytes) => Ok((
-                pos,
-                self.digest.then_some(Digest {
-                    algorithm: Algorithm::Sha256,
-                    bytes,
-                }),
-            )),
-        }
-    }
-
-    fn hash_zeros(&mut self, n: u64) -> std::result::Result<(), Fail> {
-        if n == 0 {
-            return Ok(());
-        }
-        self.hasher
-            .as_mut()
-            .and_then(|h| h.zeros(n))
-            .ok_or(Fail::Changed)
-    }
-
-    fn block(
-        &mut self,
-        work: &Work,
-        from: &OwnedFd,
-        to: Option<&OwnedFd>,
-        pos: u64,
-        want: usize,
-        sparse: bool,
-    ) -> std::result::Result<u64, Fail> {
-        let Some(hasher) = &mut self.hasher else {
-            return Err(Fail::Changed);
-        };
-        let Some(block) = hasher.block() else {
-            return Err(Fail::Changed);
-        };
-        let mut len = 0;
-        while len < want {
-            let n =
-                retry_on_intr(|| rustix::io::pread(from, &mut block[len..want], pos + len as u64))
-                    .at("reading", &work.path)
-                    .map_err(Fail::Source)?;
-            if n == 0 {
-                break;
-            }
-            len += n;
-        }
-        if len == 0 {
-            return Ok(0);
-        }
-        hasher.send(len).ok_or(Fail::Changed)?;
-        // `send` moved on to the next block; the one just read is the one before it.
-        if let Some(to) = to {
-            let bytes = &hasher.sent()[..len];
-            if !(sparse && is_zero(bytes)) {
-                write_all(to, bytes, pos)
-                    .at("writing", &work.path)
-                    .map_err(Fail::Target)?;
-            }
-        }
-        Progress::add(&self.progress.bytes, len as u64);
-        Ok(len as u64)
-    }
-
-    fn check_cancel(&self, size: u64) -> std::result::Result<(), Fail> {
-        let stop = self.cancel.is_now() || (self.cancel.is_stopped() && size > FINISH_UP_TO);
-        if stop { Err(Fail::Cancelled) } else { Ok(()) }
-    }
-
-    fn symlink(&mut self, work: &Work) -> std::result::Result<Made, Fail> {
-        let (dir, name) = self.source_dir(work)?;
-        let target = rustix::fs::readlinkat(dir, name, Vec::new())
-            .at("reading the symlink", &work.path)
-            .map_err(|e| {
-                if e.is_errno(Errno::INVAL) {
-                    Fail::Changed
-                } else {
-                    Fail::Source(e)
-                }
-            })?
-            .into_bytes();
-        let meta = sys::stat_at(dir, name)
-            .at("looking at", &work.path)
-            .map_err(Fail::Source)?;
-        let mut item = item(work, &meta);
-        item.size = 0;
-        item.target = Some(target.clone());
-        let temp = work.temp.fd.as_fd();
-        let temp_name = work.temp_name();
-        match rustix::fs::symlinkat(target.as_slice(), temp, temp_name.as_slice()) {
-            Ok(()) => {}
-            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
-                return Ok(self.recorded(item, meta));
-            }
-            Err(e) => {
-                return Err(e)
-                    .at("making the symlink", &work.path)
-                    .map_err(Fail::Target);
-            }
-        }
-        self.nofollow_metadata(temp, &temp_name, &meta, false)
-            .at("setting owner and times of", &work.path)
-            .map_err(Fail::Target)?;
-        Ok(Made::Ready(Box::new(item), meta))
-    }
-
-    fn node(&mut self, work: &Work) -> std::result::Result<Made, Fail> {
-        let (dir, name) = self.source_dir(work)?;
-        let meta = sys::stat_at(dir, name)
-            .at("looking at", &work.path)
-            .map_err(Fail::Source)?;
-        if meta.kind != work.meta.kind {
-            return Err(Fail::Changed);
-        }
-        let mut item = item(work, &meta);
-        item.size = 0;
-        let device = matches!(meta.kind, Kind::CharDevice | Kind::BlockDevice);
-        let rdev = if device { meta.rdev } else { 0 };
-        if device {
-            item.rdev = Some((rustix::fs::major(rdev), rustix::fs::minor(rdev)));
-        }
-        let temp = work.temp.fd.as_fd();
-        let temp_name = work.temp_name();
-        let kind = FileType::from_raw_mode(meta.kind.type_bits());
-        match rustix::fs::mknodat(
-            temp,
-            temp_name.as_slice(),
-            kind,
-            Mode::from_raw_mode(0o600),
-            rdev,
-        ) {
-            Ok(()) => {}
-            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                return Ok(self.recorded(item, meta));
-            }
-            Err(e) => return Err(e).at("making", &work.path).map_err(Fail::Target),
-        }
-        self.nofollow_metadata(temp, &temp_name, &meta, true)
-            .at("setting owner, mode and times of", &work.path)
-            .map_err(Fail::Target)?;
-        Ok(Made::Ready(Box::new(item), meta))
-    }
-
-    fn recorded(&mut self, mut item: Item, meta: Meta) -> Made {
-        *self
-            .losses
-            .entry("links, fifos, sockets or devices")
-            .or_default() += 1;
-        item.stored = false;
-        Made::Recorded(Box::new(item), meta)
-    }
-
-    fn nofollow_metadata(
-        &mut self,
-        dir: BorrowedFd<'_>,
-        name: &[u8],
-        meta: &Meta,
-        mode: bool,
-    ) -> io::Result<()> {
-        if meta.uid != self.euid || meta.gid != self.egid {
-            let uid = rustix::fs::Uid::from_raw(meta.uid);
-            let gid = rustix::fs::Gid::from_raw(meta.gid);
-            match rustix::fs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(()) => {}
-                Err(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => {
-                    *self.losses.entry("owners").or_default() += 1;
-                }
-                Err(e) => return Err(e.into()),
-            }
-        }
-        if mode {
-            // A temp file of our own in a directory that nobody else can enter: it is no symlink.
-            rustix::fs::chmodat(dir, name, Mode::from_raw_mode(meta.mode), AtFlags::empty())?;
-        }
-        let times = sys::timestamps(meta.mtime);
-        rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(())
-    }
-
-    /// Another name for a file that the drive holds.
-    fn link(&mut self, work: &Work, to: &Item) -> std::result::Result<Made, Fail> {
-        let (dir, name) = split(&to.path);
-        let dir = sys::open_dir_beneath(self.drive_root.as_fd(), dir, true)
-            .at("opening the directory of", &to.path)
-            .map_err(Fail::Target)?;
-        let temp_name = work.temp_name();
-        rustix::fs::linkat(
-            &dir,
-            name,
-            &work.temp.fd,
-            temp_name.as_slice(),
-            AtFlags::empty(),
-        )
-        .at("linking", &work.path)
-        .map_err(Fail::Target)?;
-        let item = Item {
-            path: work.path.clone(),
-            link: Some(to.link.clone().unwrap_or_else(|| to.path.clone())),
-            ..to.clone()
-        };
-        Progress::add(&self.progress.bytes, work.meta.size);
-        Ok(Made::Ready(Box::new(item), work.meta))
-    }
 }
 
-fn item(work: &Work, meta: &Meta) -> Item {
+/// The record of an entry: all but digest, target and device numbers.
+pub(super) fn item(work: &Work, meta: &Meta) -> Item {
     Item {
         path: work.path.clone(),
         kind: meta.kind,
@@ -727,46 +366,5 @@ pub fn target_fault(e: &Error) -> Option<FileFault> {
         ) => None,
         Some(Errno::EXIST) => Some(FileFault::ForeignInTheWay),
         _ => Some(FileFault::Failed),
-    }
-}
-
-fn is_zero(bytes: &[u8]) -> bool {
-    bytes.iter().all(|b| *b == 0)
-}
-
-/// Writes all bytes at an offset (pwrite(2)); short writes go on, a write of nothing is ENOSPC.
-fn write_all(to: &OwnedFd, bytes: &[u8], offset: u64) -> io::Result<()> {
-    let mut done = 0;
-    while done < bytes.len() {
-        let n = retry_on_intr(|| rustix::io::pwrite(to, &bytes[done..], offset + done as u64))?;
-        if n == 0 {
-            return Err(Errno::NOSPC.into());
-        }
-        done += n;
-    }
-    Ok(())
-}
-
-/// The digest of a file on the drive, read from the device as far as the kernel lets us.
-///
-/// # Errors
-/// `Code::Io`.
-pub fn digest_of(fd: &OwnedFd, path: &[u8], cancel: &CancelToken) -> Result<[u8; 32]> {
-    use sha2::Digest as _;
-    sys::drop_cache(fd);
-    let mut hash = sha2::Sha256::new();
-    let mut buffer = vec![0u8; BLOCK];
-    let mut pos = 0;
-    loop {
-        if cancel.is_now() {
-            return Err(Error::cancelled());
-        }
-        let n =
-            retry_on_intr(|| rustix::io::pread(fd, &mut buffer[..], pos)).at("reading", path)?;
-        if n == 0 {
-            return Ok(hash.finalize().into());
-        }
-        hash.update(&buffer[..n]);
-        pos += n as u64;
     }
 }

@@ -11,9 +11,13 @@
 pub mod adopt;
 pub mod apply;
 pub mod close;
+pub mod content;
 pub mod copy;
 pub mod drive;
 pub mod epoch;
 pub mod file;
 pub mod hash;
+mod own;
+mod pool;
 pub mod recover;
+mod special;

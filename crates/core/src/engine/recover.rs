@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::BufReader;
 use std::os::fd::AsFd;
 
-use super::drive::{Drive, join, regular, split};
+use super::content::digest_of;
+use super::drive::{Drive, join, split};
 use super::epoch::{open_or_make, push_id};
-use super::file::digest_of;
+use super::own::regular;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::error::{Code, Error, IoContext, Result};
@@ -99,7 +100,7 @@ fn replay(
     let mut open: BTreeMap<u64, Intent> = BTreeMap::new();
     let mut carried_out: Vec<(u64, u64)> = Vec::new();
     let path = drive.journal_path();
-    let reader = BufReader::new(crate::engine::drive::from_start(&drive.journal.file)?);
+    let reader = BufReader::new(super::own::from_start(&drive.journal.file)?);
     journal::read(reader, &path, &mut |record| {
         match record {
             Record::Start { .. } => {}

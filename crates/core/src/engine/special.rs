@@ -1,0 +1,175 @@
+//! Entries without content: symlinks, fifos, sockets, devices, and further names of a file.
+//!
+//! What the drive's file system cannot hold is recorded and counted, not failed.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode};
+use rustix::io::Errno;
+
+use super::drive::split;
+use super::file::{Copier, Fail, Made, Work, item};
+use crate::error::IoContext;
+use crate::format::item::Item;
+use crate::meta::{Kind, Meta};
+use crate::progress::Progress;
+use crate::sys;
+
+impl Copier<'_> {
+    pub(super) fn symlink(&mut self, work: &Work) -> std::result::Result<Made, Fail> {
+        let (dir, name) = self.source_dir(work)?;
+        let target = rustix::fs::readlinkat(dir, name, Vec::new())
+            .at("reading the symlink", &work.path)
+            .map_err(|e| {
+                if e.is_errno(Errno::INVAL) {
+                    Fail::Changed
+                } else {
+                    Fail::Source(e)
+                }
+            })?
+            .into_bytes();
+        let meta = sys::stat_at(dir, name)
+            .at("looking at", &work.path)
+            .map_err(Fail::Source)?;
+        let mut item = item(work, &meta);
+        item.size = 0;
+        item.target = Some(target.clone());
+        let temp = work.temp.fd.as_fd();
+        let temp_name = work.temp_name();
+        match rustix::fs::symlinkat(target.as_slice(), temp, temp_name.as_slice()) {
+            Ok(()) => {}
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                return Ok(self.recorded(item, meta));
+            }
+            Err(e) => {
+                return Err(e)
+                    .at("making the symlink", &work.path)
+                    .map_err(Fail::Target);
+            }
+        }
+        self.nofollow_metadata(temp, &temp_name, &meta, false)
+            .at("setting owner and times of", &work.path)
+            .map_err(Fail::Target)?;
+        Ok(Made::Ready(Box::new(item), meta))
+    }
+
+    pub(super) fn node(&mut self, work: &Work) -> std::result::Result<Made, Fail> {
+        let (dir, name) = self.source_dir(work)?;
+        let meta = sys::stat_at(dir, name)
+            .at("looking at", &work.path)
+            .map_err(Fail::Source)?;
+        if meta.kind != work.meta.kind {
+            return Err(Fail::Changed);
+        }
+        let mut item = item(work, &meta);
+        item.size = 0;
+        let device = matches!(meta.kind, Kind::CharDevice | Kind::BlockDevice);
+        let rdev = if device { meta.rdev } else { 0 };
+        if device {
+            item.rdev = Some((rustix::fs::major(rdev), rustix::fs::minor(rdev)));
+        }
+        let temp = work.temp.fd.as_fd();
+        let temp_name = work.temp_name();
+        let kind = FileType::from_raw_mode(meta.kind.type_bits());
+        match rustix::fs::mknodat(
+            temp,
+            temp_name.as_slice(),
+            kind,
+            Mode::from_raw_mode(0o600),
+            rdev,
+        ) {
+            Ok(()) => {}
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                return Ok(self.recorded(item, meta));
+            }
+            Err(e) => return Err(e).at("making", &work.path).map_err(Fail::Target),
+        }
+        self.nofollow_metadata(temp, &temp_name, &meta, true)
+            .at("setting owner, mode and times of", &work.path)
+            .map_err(Fail::Target)?;
+        Ok(Made::Ready(Box::new(item), meta))
+    }
+
+    fn recorded(&mut self, mut item: Item, meta: Meta) -> Made {
+        *self
+            .losses
+            .entry("links, fifos, sockets or devices")
+            .or_default() += 1;
+        item.stored = false;
+        Made::Recorded(Box::new(item), meta)
+    }
+
+    fn nofollow_metadata(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        meta: &Meta,
+        mode: bool,
+    ) -> io::Result<()> {
+        if meta.uid != self.euid || meta.gid != self.egid {
+            let uid = rustix::fs::Uid::from_raw(meta.uid);
+            let gid = rustix::fs::Gid::from_raw(meta.gid);
+            match rustix::fs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(()) => {}
+                Err(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => {
+                    *self.losses.entry("owners").or_default() += 1;
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+        if mode {
+            // A temp file of our own in a directory that nobody else can enter: it is no symlink.
+            rustix::fs::chmodat(dir, name, Mode::from_raw_mode(meta.mode), AtFlags::empty())?;
+        }
+        let times = sys::timestamps(meta.mtime);
+        rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(())
+    }
+
+    /// Another name for a file that the drive holds; `None` where it has to be copied all the same: the file
+    /// is not there as it was recorded, or can have no more names.
+    pub(super) fn link(
+        &mut self,
+        work: &Work,
+        to: &Item,
+    ) -> std::result::Result<Option<Made>, Fail> {
+        let (dir, name) = split(&to.path);
+        let Ok(dir) = sys::open_dir_beneath(self.drive_root.as_fd(), dir, true) else {
+            return Ok(None);
+        };
+        let temp = work.temp.fd.as_fd();
+        let temp_name = work.temp_name();
+        match rustix::fs::linkat(&dir, name, temp, temp_name.as_slice(), AtFlags::empty()) {
+            Ok(()) => {}
+            Err(
+                Errno::MLINK
+                | Errno::NOENT
+                | Errno::PERM
+                | Errno::OPNOTSUPP
+                | Errno::NOSYS
+                | Errno::XDEV,
+            ) => return Ok(None),
+            Err(e) => return Err(e).at("linking", &work.path).map_err(Fail::Target),
+        }
+        let found = sys::stat_at(temp, &temp_name)
+            .at("looking at", &work.path)
+            .map_err(Fail::Target)?;
+        let same = found.kind == Kind::File
+            && found.size == to.size
+            && (found.mtime.sec - to.mtime.sec).abs() <= 2;
+        if !same {
+            sys::unlink(temp, &temp_name, false)
+                .at("removing", &work.path)
+                .map_err(Fail::Target)?;
+            return Ok(None);
+        }
+        let item = Item {
+            path: work.path.clone(),
+            link: Some(to.link.clone().unwrap_or_else(|| to.path.clone())),
+            ..to.clone()
+        };
+        Progress::add(&self.progress.bytes, work.meta.size);
+        Ok(Some(Made::Ready(Box::new(item), work.meta)))
+    }
+}
