@@ -5,5 +5,6 @@
 pub mod error;
 pub mod job;
 pub mod name;
+pub mod seedverify;
 pub mod selftest;
 pub mod volume;
