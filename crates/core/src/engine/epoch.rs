@@ -269,17 +269,23 @@ impl<'a> Committer<'a> {
             self.catalog
                 .place(self.volume, key, &ready.item, Some(&ready.seen))?;
             self.promised_entries += 1;
+            // The content of a hard link was counted with its first name.
+            let content = if ready.item.link.is_none() {
+                ready.item.size
+            } else {
+                0
+            };
             if ready.item.kind == crate::meta::Kind::File {
                 self.promised_files += 1;
                 if ready.work.meta.nlink > 1 {
                     let meta = &ready.work.meta;
                     self.promised_links.push((meta.dev, meta.ino));
                 }
-                self.promised_bytes += ready.item.size;
+                self.promised_bytes += content;
                 Progress::add(&self.progress.files, 1);
             }
             Progress::add(&self.progress.entries, 1);
-            Progress::add(&self.progress.durable_bytes, ready.item.size);
+            Progress::add(&self.progress.durable_bytes, content);
         }
         self.catalog.commit()?;
         self.committed.clear();
