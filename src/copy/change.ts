@@ -119,11 +119,7 @@ export class DriveChange {
         full: said,
         path: first === undefined ? undefined : displayName(first),
         list: () => listVolumes(this.#p.catalog.volumes(), prettyBytes),
-        help: [
-          'The drive that was written may be unplugged now: nothing is open on it.',
-          'Mount the wanted drive, at the same place or another one, and type c, or type its path.',
-          'Nothing is deleted from a drive that is not the wanted one.',
-        ],
+        help: ['Nothing is deleted from a drive that is not the wanted one.'],
         home: env.HOME,
       })
       if (answer.action === 'quit') throw new NoDrive('quit')
@@ -153,9 +149,11 @@ export class DriveChange {
     now: readonly Mount[],
     wanted: Wanted,
   ): Promise<Mounted | undefined> {
-    const old = new Set(before.map(({ id }) => id))
+    // The kernel gives the number of a mount that has gone to the next one.
+    const key = ({ id, device, mountPoint }: Mount): string => `${id} ${device} ${mountPoint}`
+    const old = new Set(before.map(key))
     for (const mount of now) {
-      if (old.has(mount.id) || this.#p.outputs.includes(mount.mountPoint) || mount.readOnly)
+      if (old.has(key(mount)) || this.#p.outputs.includes(mount.mountPoint) || mount.readOnly)
         continue
       const seen = await this.#p.drives.look(mount.mountPoint)
       if (!this.#fits(seen.verdict, wanted)) continue

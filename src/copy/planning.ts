@@ -150,6 +150,9 @@ export class Planner {
   }
 }
 
+/** Bytes of a drive while nothing is known of any: larger than all that there are. */
+const UNKNOWN_CAPACITY = 2 ** 52
+
 /** What is assumed of drives that nobody has seen: like the largest that there is. */
 export function unseenLike(
   spaces: readonly VolumeSpace[],
@@ -162,7 +165,8 @@ export function unseenLike(
   )
   return {
     sizes: options.volumeSizes,
-    capacity: largest?.capacity ?? 0,
+    // Nothing is known of any drive: whatever comes is asked for first, and planned when it is there.
+    capacity: largest?.capacity ?? UNKNOWN_CAPACITY,
     blockSize: largest?.blockSize ?? 4096,
     fsType: largest?.fsType ?? '',
     hasLinks: largest?.hasLinks ?? true,

@@ -119,6 +119,7 @@ export class VolumeWriter {
     const files = this.#total.files + this.#plan.unplaced.files
     this.#unchanged = Math.max(0, sum((t) => t.files) - files)
     const labels = new Map(catalog.volumes().map((v) => [v.number, v.label]))
+    const firstNew = this.#plan.volumes.find(({ number }) => !labels.has(number))?.number
     context.report.event({
       type: 'plan',
       sources,
@@ -131,7 +132,7 @@ export class VolumeWriter {
       unreadable: sum((t) => t.unreadable),
       volumes: this.#plan.volumes.map(({ number, known, files: n, bytes, left, cost }) => ({
         number,
-        label: labels.get(number) ?? this.#labelFor(number),
+        label: labels.get(number) ?? this.#labelFor(number, number === firstNew),
         known,
         files: n,
         bytes,
@@ -162,7 +163,6 @@ export class VolumeWriter {
         mounted = await this.#next(full)
       } catch (error) {
         if (!(error instanceof NoDrive)) throw error
-        context.report.note('Stopped. The same command again goes on from here.')
         tally.note(error.why === 'quit' ? Exit.interrupted : Exit.needed)
         tally.interrupted = error.why === 'quit'
         return
@@ -220,9 +220,9 @@ export class VolumeWriter {
   }
 
   /** What to write on the case of a new drive: `--label` for the next one, else the set and the number. */
-  #labelFor(number: number): string {
+  #labelFor(number: number, next = true): string {
     const { options, catalog } = this.#p
-    if (options.label !== undefined && !this.#labelUsed) return options.label
+    if (next && options.label !== undefined && !this.#labelUsed) return options.label
     return `${catalog.setInfo().name}-${number}`
   }
 
@@ -294,11 +294,7 @@ export class VolumeWriter {
     this.#p.drives.justFilled = volume.id
     await this.#close(mounted, !tally.interrupted, outcome, removed)
     tally.volumes.push(name)
-    if (tally.interrupted) {
-      report.note('Stopped. The same command again goes on from here.')
-    } else {
-      await this.#replan()
-    }
+    if (!tally.interrupted) await this.#replan()
     return `${driveName(volume.number, volume.label)} is done: everything on it is durable. It may be unplugged now.`.replace(
       /^d/,
       'D',

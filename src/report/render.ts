@@ -59,11 +59,8 @@ export function eventLines(event: RunEvent, name: DisplayName): Line[] {
     case 'plan':
       return planLines(event, name)
     case 'volume-needed':
-      return [
-        plain(
-          `${event.wanted.known ? volumeText(event.wanted, name) : `a new drive (number ${event.wanted.number})`} is needed for ${amount(event)}`,
-        ),
-      ]
+      // The question says it, or the error where nobody can be asked.
+      return []
     case 'volume-opened':
       return [
         strong(
