@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { PlanFold } from '../../src/plan/fold.js'
 import { Kind } from '../../src/plan/page.js'
-import { page, type Row, random, type Shape, tree } from './tree.js'
+import { page, type Row, random, type Shape, totals, tree } from './tree.js'
 
 const MB = 1024 * 1024
 const root = process.getuid?.() === 0
@@ -115,6 +115,7 @@ function fill(kind: FsKind, path: string, rows: readonly Row[]): { waste: number
       },
     ],
     { sizes: [], capacity: 0, blockSize: 4096, fsType: '', hasLinks: true, reserve: 0 },
+    totals(rows),
   )
   const places = fold.page(page(rows))
   const own = join(path, '.mvcopy')
