@@ -3,7 +3,7 @@
 import type { Catalog } from '../native/set.js'
 import { PlanFold } from '../plan/fold.js'
 import type { VolumeSpace } from '../plan/ledger.js'
-import type { PlanSummary, UnseenVolumes } from '../plan/page.js'
+import type { PlanOptions, PlanSummary, UnseenVolumes } from '../plan/page.js'
 import type { CopyOptions } from './options.js'
 
 /** Makes a new plan and stores it in the catalog. `spaces` come in order of preference. */
@@ -12,8 +12,9 @@ export async function makePlan(
   run: number,
   spaces: readonly VolumeSpace[],
   unseen: UnseenVolumes,
+  options: PlanOptions,
 ): Promise<PlanSummary> {
-  const fold = new PlanFold(spaces, unseen)
+  const fold = new PlanFold(spaces, unseen, options)
   await catalog.plan(run, (page) => fold.page(page))
   return fold.finish()
 }

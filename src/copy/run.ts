@@ -29,6 +29,9 @@ import {
 import { RunTally, tellErrors } from './tally.js'
 import { VolumeWriter } from './write.js'
 
+/** File systems that never compress, so that fewer bytes allocated than there are mean holes. */
+const NO_COMPRESSION = /^(ext[234]|xfs|tmpfs)$/
+
 /** Backs up as `options` says and returns the exit code. Rejects with `UserError`. */
 export async function runCopy(options: CopyOptions, context: RunContext): Promise<ExitCode> {
   const started = Date.now()
@@ -78,7 +81,15 @@ async function steps(r: Run): Promise<{ exit: ExitCode; writer: VolumeWriter }> 
   const { options, context, catalog, run, rules, tally } = r
   const joined = joinSources(catalog, r.sources, options.flatten || r.fromJobFile)
   const drives = new Drives(catalog, context, r.sources, options.oneFileSystem)
-  const writer = new VolumeWriter({ catalog, run, options, context, drives, tally })
+  const writer = new VolumeWriter({
+    catalog,
+    run,
+    options,
+    context,
+    drives,
+    tally,
+    trustAllocated: r.sources.every(({ facts }) => NO_COMPRESSION.test(facts.mount?.fsType ?? '')),
+  })
   try {
     // What a broken run left on a mounted drive is finished first: the plan counts on it.
     await writer.recoverMounted()

@@ -37,6 +37,8 @@ export interface WriterParts {
   readonly context: RunContext
   readonly drives: Drives
   readonly tally: RunTally
+  /** Whether fewer bytes allocated than there are means holes: not where a source compresses. */
+  readonly trustAllocated: boolean
 }
 
 /** Writes what a run has to copy. */
@@ -396,7 +398,9 @@ export class VolumeWriter {
     const away = volumes.filter(({ number }) => !seen.has(number) && !this.#done.has(number))
     spaces.push(...away.map((one) => spaceOfVolume(one, options.reserve, options.volumeSizes)))
     const like = spaces.length > 0 ? spaces : this.#likeKnown()
-    this.#plan = await makePlan(catalog, run, spaces, unseenLike(like, options, fresh))
+    this.#plan = await makePlan(catalog, run, spaces, unseenLike(like, options, fresh), {
+      trustAllocated: this.#p.trustAllocated,
+    })
     context.report.phaseEnd()
   }
 
