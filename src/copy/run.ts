@@ -97,12 +97,15 @@ async function steps(r: Run): Promise<{ exit: ExitCode; writer: VolumeWriter }> 
       ? [await readJobFile(r)]
       : await scanSources(catalog, run, joined, rules, options, context, tally)
     await leaveToOthers(r, joined)
-    if (!r.fromJobFile) await writeJobFile(catalog, joined, rules, options, context)
     writer.removeGone = await decideRemoval(catalog, options, context)
-    await writer.firstPlan(
-      joined.map((one) => one.path),
-      tallies,
-    )
+    // Both only read what the scan found, each on a thread of its own.
+    await Promise.all([
+      r.fromJobFile ? undefined : writeJobFile(catalog, joined, rules, options, context),
+      writer.firstPlan(
+        joined.map((one) => one.path),
+        tallies,
+      ),
+    ])
     await writer.writeAll()
   } finally {
     await writer.closeAll()
