@@ -111,8 +111,9 @@ impl Catalog {
         let conn = Connection::open_with_flags(path, flags)
             .map_err(|e| Error::from(e).with_path(path.as_os_str().as_bytes()))?;
         (|| {
-            schema::configure(&conn)?;
-            schema::check(&conn)
+            // Looked at before anything is set: another program's database stays as it is.
+            schema::check(&conn)?;
+            schema::configure(&conn)
         })()
         .map_err(|e| e.with_path(path.as_os_str().as_bytes()))?;
         Ok(Catalog {
