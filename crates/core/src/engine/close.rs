@@ -56,6 +56,10 @@ pub fn close(
         }
     };
     drive.check_mounted()?;
+    if drive.unsettled {
+        // The journal goes: what it alone knows of is settled first.
+        super::recover::recover(&mut drive, catalog, false, cancel)?;
+    }
     catalog.refresh_dirs(drive.identity.volume.number)?;
     drive.barrier().map_err(failed)?;
     let closed = write_lists(&drive, catalog, cancel, progress).map_err(failed)?;
