@@ -129,6 +129,17 @@ impl Lab {
     }
 
     pub fn run_with(&self, catalog: &Catalog, how: &Run, cancel: &CancelToken) -> Result<Ran> {
+        self.run_on(catalog, how, cancel, &|number| self.drive_path(number))
+    }
+
+    /// The same, with drives that lie elsewhere.
+    pub fn run_on(
+        &self,
+        catalog: &Catalog,
+        how: &Run,
+        cancel: &CancelToken,
+        drive_path: &dyn Fn(u32) -> PathBuf,
+    ) -> Result<Ran> {
         let progress = Progress::new();
         let mut ran = Ran {
             run: catalog.begin_run(1)?,
@@ -144,7 +155,7 @@ impl Lab {
         plan(catalog, ran.run, &how.capacities)?;
         for n in 0..how.capacities.len() {
             let number = n as u32 + 1;
-            let mut drive = open_drive(&self.drive_path(number), number)?;
+            let mut drive = open_drive(&drive_path(number), number)?;
             ran.recovered
                 .push(recover(&mut drive, catalog, how.reread, cancel)?);
             ran.applied
