@@ -62,6 +62,7 @@ pub fn close(
         // The journal goes: what it alone knows of is settled first.
         super::recover::recover(&mut drive, catalog, false, cancel)?;
     }
+    drive.release_ballast();
     catalog.refresh_dirs(drive.identity.volume.number)?;
     drive.barrier().map_err(failed)?;
     let closed = write_lists(&drive, catalog, cancel, progress).map_err(failed)?;

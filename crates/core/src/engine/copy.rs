@@ -118,6 +118,7 @@ pub fn copy_volume(
     progress
         .phase
         .store(1, std::sync::atomic::Ordering::Relaxed);
+    drive.begin_ballast();
     let shared = drive.share();
     let mut losses: HashMap<&'static str, u64> = HashMap::new();
     let result = if options.workers == 0 {
@@ -184,6 +185,10 @@ pub fn copy_volume(
     let tried = writer.tried;
     // Until it is settled below, or by the next opening, more may stand under final names than is recorded.
     drive.unsettled |= result.is_err() || tried;
+    if writer.full {
+        // Nothing more comes onto it: the room is for what finishes it.
+        drive.release_ballast();
+    }
     if result.is_ok() && tried {
         // The flush that found no room came after renames that an earlier one had covered: what of them is
         // whole stays, as after a crash, read from the device.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use rustix::fs::Mode;
 
+use super::ballast::Ballast;
 use super::own::{from_start, open_journal, own_dir, read_identity};
 
 use crate::error::{Code, Error, IoContext, Result};
@@ -65,6 +66,7 @@ pub struct Drive {
     pub(super) journal: Journal,
     /// Something may stand under a final name that is neither promised nor recorded as failed.
     pub(super) unsettled: bool,
+    pub(super) ballast: Option<Ballast>,
     mount: u64,
     device: u64,
 }
@@ -171,6 +173,7 @@ impl Drive {
             },
             journal,
             unsettled: false,
+            ballast: None,
             mount,
             device,
         };

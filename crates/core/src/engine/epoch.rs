@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
+use super::ballast;
 use super::drive::{Drive, join, split};
 use super::file::{TempDir, Work, target_fault};
 use crate::catalog::Catalog;
@@ -192,6 +193,15 @@ impl<'a> Committer<'a> {
                 }
                 Err(e) => self.fail(ready, &e, FileFault::Failed),
             }
+        }
+        let lines = kept.iter().map(|r| ballast::lines(&r.item)).sum();
+        if let Err(e) = self.drive.grow_ballast(lines) {
+            // Without room for its lists a file is not on the drive: it is planned anew, for another one.
+            for ready in kept {
+                self.fail(ready, &e, FileFault::NoRoom);
+            }
+            self.ready_bytes = 0;
+            return Ok(Flushed::Good);
         }
         self.ready = kept;
         self.ready_bytes = 0;
