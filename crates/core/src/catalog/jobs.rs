@@ -101,6 +101,9 @@ pub fn roots(path: &Path, cancel: &CancelToken) -> Result<Vec<Vec<u8>>> {
     Ok(roots)
 }
 
+/// Takes an entry of a job file: its index, its path in the source, its path below the drive's root, its row.
+pub type JobSink<'s> = dyn FnMut(u64, &[u8], &[u8], &JobRow) -> Result<()> + 's;
+
 /// What was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Written {
@@ -136,7 +139,7 @@ impl Catalog {
         ids: &[i64],
         filter: &Filter,
         cancel: &CancelToken,
-        sink: &mut dyn FnMut(u64, &[u8], &[u8], &JobRow) -> Result<()>,
+        sink: &mut JobSink<'_>,
     ) -> Result<u64> {
         let mut index = 0;
         for source in self.sources_by_path(ids)? {
@@ -264,26 +267,27 @@ impl Catalog {
         from: u64,
         cancel: &CancelToken,
     ) -> Result<()> {
-        let mut keys = Vec::new();
-        let found = self.each_job(ids, filter, cancel, &mut |index, _, _, row| {
-            if index >= from {
-                return Err(Error::cancelled());
+        self.atomically(|| {
+            let found = self.each_job(ids, filter, cancel, &mut |index, _, _, row| {
+                if index >= from {
+                    return Err(Error::cancelled());
+                }
+                if row.need != run {
+                    return Ok(());
+                }
+                let key = super::place::Key {
+                    dir: row.dir,
+                    name: row.name.clone(),
+                };
+                // A row that the traversal has passed: see `order`.
+                self.give_up(&key, run)
+            });
+            match found {
+                Ok(_) => Ok(()),
+                Err(e) if e.code == Code::Cancelled && !cancel.is_stopped() => Ok(()),
+                Err(e) => Err(e),
             }
-            if row.need == run {
-                keys.push((row.dir, row.name.clone()));
-            }
-            Ok(())
-        });
-        match found {
-            Ok(_) => {}
-            Err(e) if e.code == Code::Cancelled && !cancel.is_stopped() => {}
-            Err(e) => return Err(e),
-        }
-        self.begin()?;
-        for (dir, name) in keys {
-            self.give_up(&super::place::Key { dir, name }, run)?;
-        }
-        self.commit()
+        })
     }
 
     /// Reads a job file as the list of what to copy; entries with an index below `from` are passed over.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use rustix::fs::Mode;
 
+use super::ballast::Ballast;
 use super::own::{from_start, open_journal, own_dir, read_identity};
 
 use crate::error::{Code, Error, IoContext, Result};
@@ -63,6 +64,9 @@ pub struct Drive {
     /// What its file system can do.
     pub abilities: Abilities,
     pub(super) journal: Journal,
+    /// Something may stand under a final name that is neither promised nor recorded as failed.
+    pub(super) unsettled: bool,
+    pub(super) ballast: Option<Ballast>,
     mount: u64,
     device: u64,
 }
@@ -97,7 +101,7 @@ impl Drive {
     ///
     /// # Errors
     /// `Code::DriveChanged` when something else is mounted there or the identity is another one;
-    /// `Code::BadFormat` when volume.json cannot be understood; `Code::Io`.
+    /// `Code::BadFormat` when volume.json or the journal cannot be understood; `Code::Io`.
     pub fn open(spec: OpenAs) -> Result<Drive> {
         let root = sys::open_root(&spec.path)?;
         let mount = sys::mount_id(root.as_fd()).at("looking at", &spec.path)?;
@@ -168,12 +172,19 @@ impl Drive {
                 symlinks: true,
             },
             journal,
+            unsettled: false,
+            ballast: None,
             mount,
             device,
         };
+        drive.read_journal(!spec.known)?;
         drive.abilities = drive.probe();
         drive.write_own(b"volume.json", &drive.identity.to_bytes()?)?;
-        drive.start_journal(&spec.session)?;
+        drive.append(&[Record::Start {
+            session: spec.session,
+            generation: drive.identity.generation,
+            version: journal::VERSION,
+        }])?;
         Ok(drive)
     }
 
@@ -227,9 +238,12 @@ impl Drive {
         Abilities { links, symlinks }
     }
 
-    /// Reads how far the journal is good, cuts off what is not, and begins this session in it.
-    fn start_journal(&mut self, session: &str) -> Result<()> {
+    /// Reads how far the journal is good and cuts off what is not; `new` is for a drive without an identity.
+    fn read_journal(&mut self, new: bool) -> Result<()> {
         let path = self.journal_path();
+        let bad = |message: &str| {
+            Err(Error::new(Code::BadFormat, "reading", message).with_path(&self.journal_path()))
+        };
         let mut last = 0;
         let reader = std::io::BufReader::new(from_start(&self.journal.file)?);
         let good = journal::read(reader, &path, &mut |record| {
@@ -238,6 +252,15 @@ impl Drive {
             }
             Ok(())
         })?;
+        if new && good.records > 0 {
+            return bad("it tells of a volume, but there is no volume.json beside it");
+        }
+        if good.behind_barrier {
+            return bad("it is damaged in the middle: the drive has lost what it had confirmed");
+        }
+        let Some(next_id) = last.checked_add(1) else {
+            return bad("its numbers are used up");
+        };
         if good.torn {
             self.journal
                 .file
@@ -246,12 +269,8 @@ impl Drive {
         }
         self.journal.end = good.bytes;
         self.journal.good = good.bytes;
-        self.journal.next_id = last + 1;
-        self.append(&[Record::Start {
-            session: session.to_owned(),
-            generation: self.identity.generation,
-            version: journal::VERSION,
-        }])
+        self.journal.next_id = next_id;
+        Ok(())
     }
 
     pub(super) fn journal_path(&self) -> Vec<u8> {
