@@ -67,16 +67,21 @@ async function dispatch(args: readonly string[], context: Context): Promise<Exit
     )
   }
   const cli = createCli()
+  // Clipanion knows -h as the first word only; people add it to a line that they have written already.
+  const end = args.indexOf('--')
+  const words = end < 0 ? args : args.slice(0, end)
+  if (words.includes('-h') || words.includes('--help')) return help(commandOf(first), context)
   const command = parse(cli, args, context)
-  if (command.help || !(command instanceof RunCommand)) {
-    return help(
-      command instanceof RunCommand ? (command.constructor as HelpedClass) : CopyCommand,
-      context,
-    )
-  }
+  if (!(command instanceof RunCommand)) return help(commandOf(first), context)
   command.context = context
   command.cli = { ...cli, definitions: () => cli.definitions() } as never
   return (await command.validateAndExecute()) as ExitCode
+}
+
+/** The command that a first word names, else the default one. */
+function commandOf(word: string | undefined): HelpedClass {
+  const named = COMMANDS.find((c) => c.paths.some(([name]) => name !== undefined && name === word))
+  return named ?? CopyCommand
 }
 
 type HelpedClass = CommandClass<Context> & { readonly facts: CommandFacts }

@@ -19,14 +19,21 @@ async function main(): Promise<void> {
     process.exitCode = 0
     return
   }
-  const [{ runCli }, { StopController }, { exactArguments }, { describeError }, { Exit }] =
-    await Promise.all([
-      import('./cli.js'),
-      import('./stop.js'),
-      import('./argv.js'),
-      import('./errors.js'),
-      import('./exit.js'),
-    ])
+  const [
+    { runCli },
+    { StopController },
+    { exactArguments },
+    { describeError },
+    { Exit },
+    { safeLine },
+  ] = await Promise.all([
+    import('./cli.js'),
+    import('./stop.js'),
+    import('./argv.js'),
+    import('./errors.js'),
+    import('./exit.js'),
+    import('./display.js'),
+  ])
   const stop = new StopController()
   const infoListeners = new Set<() => void>()
   let fatal = false
@@ -35,7 +42,7 @@ async function main(): Promise<void> {
 
   const tell = (error: unknown): number => {
     const { lines, exit } = describeError(error, args.includes('-vv'))
-    process.stderr.write(`${PROGRAM}: ${lines.join('\n  ')}\n`)
+    process.stderr.write(`${PROGRAM}: ${lines.map(safeLine).join('\n  ')}\n`)
     return exit
   }
   // What nobody caught: told, and the run is asked to save and end.

@@ -3,8 +3,9 @@
  *
  * Clipanion's own help has no names for values and no exit codes.
  */
-import { wrap } from '../text.js'
+
 import { exitHelp } from '../exit.js'
+import { wrap } from '../text.js'
 import { PROGRAM } from '../version.js'
 import type { CommandFacts } from './base.js'
 

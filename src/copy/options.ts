@@ -7,6 +7,10 @@
  * byte. Contradictions have been refused before one of these exists. Nothing here touches a file.
  */
 
+import type { TalkOptions } from '../report/talk.js'
+
+export type { TalkOptions, Verbosity } from '../report/talk.js'
+
 /** An amount of space: bytes, or hundredths of the drive's capacity. */
 export type Amount =
   | { readonly unit: 'bytes'; readonly bytes: number }
@@ -19,24 +23,11 @@ export interface FilterRule {
   readonly value: string
 }
 
-/** How much is told: `quiet` errors and prompts only, `verbose` `-v`, `debug` `-vv`. */
-export type Verbosity = 'quiet' | 'normal' | 'verbose' | 'debug'
-
 /** What becomes of files that are gone from the source: asked about, removed, kept. */
 export type DeletePolicy = 'ask' | 'delete' | 'keep'
 
 /** The digests that this version writes. */
 export type DigestName = 'sha256' | 'none'
-
-/** What decides how a run talks; common to all commands. */
-export interface TalkOptions {
-  readonly verbosity: Verbosity
-  /** `--hide-progress`: no progress display, all else is told. */
-  readonly hideProgress: boolean
-  /** `--json`: one object a line on stdout. */
-  readonly json: boolean
-  readonly color: 'auto' | 'always' | 'never'
-}
 
 /** The options of a copy. */
 export interface CopyOptions extends TalkOptions {

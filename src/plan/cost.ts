@@ -172,21 +172,21 @@ export class CostModel {
   readonly fixedInodes: number
   /** No entry costs less than this. */
   readonly least: number
-  readonly #p: Parameters
-  readonly #block: number
-  readonly #perByte: number
-  readonly #trustAllocated: boolean
+  private readonly p: Parameters
+  private readonly block: number
+  private readonly perByte: number
+  private readonly trustAllocated: boolean
 
   constructor(space: VolumeSpace, trustAllocated = true) {
     const kind = ALIASES[space.fsType] ?? space.fsType
     const p = KINDS[kind] ?? UNKNOWN
-    this.#p = p
-    this.#block = Math.max(p === UNKNOWN ? 4096 : 512, space.blockSize)
-    this.#perByte = kind === 'ext2' || kind === 'ext3' ? 4.1 / this.#block : p.perByte
-    this.#trustAllocated = trustAllocated
+    this.p = p
+    this.block = Math.max(p === UNKNOWN ? 4096 : 512, space.blockSize)
+    this.perByte = kind === 'ext2' || kind === 'ext3' ? 4.1 / this.block : p.perByte
+    this.trustAllocated = trustAllocated
     const slack = Math.max(SLACK_MIN, Math.min(SLACK_MAX, space.capacity * SLACK_SHARE))
     const growth = Math.min(p.growthMax, space.capacity * p.growth)
-    const own = space.opened === true ? 0 : OWN_TEXT + OWN_INODES * (this.#block + p.inode)
+    const own = space.opened === true ? 0 : OWN_TEXT + OWN_INODES * (this.block + p.inode)
     this.fixed = slack + growth + own + (space.rewrite ?? 0)
     this.fixedInodes = space.opened === true ? 0 : OWN_INODES
     this.least = this.name(1) + this.own(1, false)
@@ -197,18 +197,18 @@ export class CostModel {
    * Infinite where the file system can't hold such a file.
    */
   content(kind: number, size: number, allocated: number): number {
-    const p = this.#p
-    if (kind === Kind.symlink) return p.inode + (size <= p.inlineLink ? 0 : this.#blocks(size))
-    if (kind === Kind.directory) return p.inode + p.directoryBlocks * this.#block
+    const p = this.p
+    if (kind === Kind.symlink) return p.inode + (size <= p.inlineLink ? 0 : this.blocks(size))
+    if (kind === Kind.directory) return p.inode + p.directoryBlocks * this.block
     if (kind !== Kind.file || size === 0) return p.inode
     if (size <= p.inline) return p.inode + size * p.inlineFactor
     if (size > p.maxFile) return Number.POSITIVE_INFINITY
-    const holes = p.sparse && this.#trustAllocated && size >= HOLES_FROM && allocated < size
-    const data = this.#blocks(holes ? allocated : size)
-    let metadata = data * this.#perByte
+    const holes = p.sparse && this.trustAllocated && size >= HOLES_FROM && allocated < size
+    const data = this.blocks(holes ? allocated : size)
+    let metadata = data * this.perByte
     if (data > STRETCH) {
       // A tree of extents: full blocks of them, and one more that is not full.
-      metadata += Math.ceil(data / STRETCH) * p.perExtent + (p.perExtent > 0 ? this.#block : 0)
+      metadata += Math.ceil(data / STRETCH) * p.perExtent + (p.perExtent > 0 ? this.block : 0)
     } else {
       metadata += p.perExtent
     }
@@ -217,7 +217,7 @@ export class CostModel {
 
   /** The bytes that a name takes in its directory. */
   name(nameLength: number): number {
-    const p = this.#p
+    const p = this.p
     return (p.entry + p.nameFactor * nameLength) * p.fill
   }
 
@@ -233,16 +233,13 @@ export class CostModel {
 
   /** The bytes of a directory that is new on the volume, its name in its parent and our lines included. */
   directory(nameLength: number, pathLength: number): number {
-    const p = this.#p
+    const p = this.p
     return (
-      p.inode +
-      p.directoryBlocks * this.#block +
-      this.name(nameLength) +
-      this.own(pathLength, false)
+      p.inode + p.directoryBlocks * this.block + this.name(nameLength) + this.own(pathLength, false)
     )
   }
 
-  #blocks(bytes: number): number {
-    return Math.ceil(bytes / this.#block) * this.#block
+  private blocks(bytes: number): number {
+    return Math.ceil(bytes / this.block) * this.block
   }
 }

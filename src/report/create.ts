@@ -1,6 +1,5 @@
 /** Which reporter a run gets, by its options and by what stderr is. */
 import type { Context } from '../context.js'
-import type { TalkOptions } from '../copy/options.js'
 import { displayName } from '../display.js'
 import { type Clock, systemClock } from './clock.js'
 import { JsonReporter } from './json.js'
@@ -8,6 +7,7 @@ import { LiveDisplay } from './live.js'
 import { PlainDisplay } from './plain.js'
 import type { DisplayName } from './render.js'
 import type { Reporter } from './reporter.js'
+import type { TalkOptions } from './talk.js'
 import { type Display, noDisplay, TextReporter } from './text.js'
 
 type ReporterContext = Pick<Context, 'stdout' | 'stderr' | 'stderrIsTTY' | 'env'>

@@ -3,7 +3,6 @@
  * display of progress stands at the edge (live, a line now and then, none).
  */
 import type { Writable } from 'node:stream'
-import type { Verbosity } from '../copy/options.js'
 import { safeLine } from '../display.js'
 import type { Clock } from './clock.js'
 import { RateMeter } from './rate.js'
@@ -16,6 +15,7 @@ import {
   type Tone,
 } from './render.js'
 import type { Phase, Progress, Reporter, RunEvent } from './reporter.js'
+import type { Verbosity } from './talk.js'
 
 /** What is shown of progress, between the lines. */
 export interface Display {
@@ -142,8 +142,9 @@ export class TextReporter implements Reporter {
     this.#ended = true
   }
 
-  /** What the meter says of the last snapshot. */
+  /** What the meter says now: of a run that stalls the rate falls, though no snapshot comes. */
   protected speed(): Speed {
+    if (this.last !== undefined) this.rate.add(this.options.clock.now(), this.last)
     return {
       bytesPerSecond: this.rate.bytesPerSecond(),
       secondsLeft: this.last === undefined ? undefined : this.rate.secondsLeft(this.last),

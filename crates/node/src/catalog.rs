@@ -7,7 +7,7 @@ use multivolumecopy_core::catalog::scan::Tally;
 use multivolumecopy_core::catalog::volumes::Volume;
 use multivolumecopy_core::catalog::{self, SetInfo};
 use multivolumecopy_core::error::{Code, Error as CoreError, Result as CoreResult};
-use multivolumecopy_core::filter::{FileList, Filter, Rule};
+use multivolumecopy_core::filter::{self, FileList, Filter, Rule};
 use multivolumecopy_core::meta::Kind;
 use multivolumecopy_core::{sys, walk};
 use napi::bindgen_prelude::*;
@@ -259,23 +259,44 @@ pub(crate) fn filter_of(rules: Vec<RuleJs>) -> CoreResult<Filter> {
     )
 }
 
-/// Reads the rules of an `--exclude-from` file.
+/// One `--exclude`, `--include` or `--exclude-from`.
+#[napi(object)]
+pub struct GivenRuleJs {
+    /// Which of them.
+    #[napi(ts_type = "'exclude' | 'include' | 'exclude-from'")]
+    pub kind: String,
+    /// The pattern, or the file with patterns.
+    #[napi(ts_type = "string")]
+    pub value: FsName,
+}
+
+/// The rules that the command line gives, in order, files read in.
 ///
 /// # Errors
 /// `BAD_INPUT` for a rule that makes no sense, `IO`.
 #[napi(catch_unwind)]
-pub fn parse_rules(env: &Env, #[napi(ts_arg_type = "string")] file: FsName) -> Result<Vec<RuleJs>> {
-    let path = path_of(file);
-    let rules = std::fs::read(&path)
-        .map_err(|e| {
-            CoreError::io(
-                "reading",
-                std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()),
-                &e,
-            )
-        })
-        .and_then(|bytes| multivolumecopy_core::filter::parse_rules_file(&bytes))
-        .map_err(|e| to_napi(env, &e))?;
+pub fn rules_of(env: &Env, given: Vec<GivenRuleJs>) -> Result<Vec<RuleJs>> {
+    let mut rules = Vec::new();
+    for one in given {
+        let added = if one.kind == "exclude-from" {
+            let path = path_of(one.value);
+            let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec();
+            std::fs::read(&path)
+                .map_err(|e| CoreError::io("reading", &bytes, &e))
+                .and_then(|text| filter::add_rules_file(&mut rules, &text))
+                .map_err(|e| {
+                    if e.path.is_none() {
+                        e.with_path(&bytes)
+                    } else {
+                        e
+                    }
+                })
+        } else {
+            filter::add_argument(&mut rules, one.kind == "include", &one.value.0)
+        };
+        added.map_err(|e| to_napi(env, &e))?;
+    }
+    filter::Filter::new(rules.clone()).map_err(|e| to_napi(env, &e))?;
     Ok(rules
         .into_iter()
         .map(|r| RuleJs {
@@ -283,6 +304,21 @@ pub fn parse_rules(env: &Env, #[napi(ts_arg_type = "string")] file: FsName) -> R
             pattern: FsName(r.pattern),
         })
         .collect())
+}
+
+/// The distinct roots that the sources of a job file have; reads it to the end and refuses it whole.
+///
+/// # Errors
+/// `BAD_JOB_FILE` naming the line, `IO`, `CANCELLED`.
+#[napi(catch_unwind, ts_return_type = "{ job: Job; done: Promise<string[]> }")]
+pub fn job_file_roots<'env>(
+    env: &'env Env,
+    #[napi(ts_arg_type = "string")] file: FsName,
+) -> Result<Started<'env>> {
+    spawn(env, "mvc-jobfile", move |cancel, _| {
+        let roots = catalog::jobs::roots(&path_of(file), cancel)?;
+        Ok(roots.into_iter().map(FsName).collect::<Vec<_>>())
+    })
 }
 
 #[napi]

@@ -8,5 +8,6 @@ pub mod error;
 pub mod job;
 pub mod name;
 pub mod plan;
+pub mod seedverify;
 pub mod selftest;
 pub mod volume;

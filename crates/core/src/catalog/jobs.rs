@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::order::{Entries, Ordered, Row};
+use super::order::{Ordered, Pages, kind_from};
 use super::schema::ROOT_DIR;
 use super::{Catalog, Source};
 use crate::cancel::CancelToken;
@@ -17,8 +17,92 @@ use crate::meta::Kind;
 use crate::progress::Progress;
 use crate::sys;
 
+/// What a job file needs to know of an entry: few columns, because every run reads all of them.
+#[derive(Debug)]
+pub struct JobRow {
+    /// The directory that it is in.
+    pub dir: i64,
+    /// Its name, with a slash at the end for a directory.
+    pub name: Vec<u8>,
+    /// The source that it belongs to.
+    pub source: i64,
+    /// What it is.
+    pub kind: Kind,
+    /// Bytes of content.
+    pub size: u64,
+    /// For a directory, its own number; else 0.
+    pub child: i64,
+    /// The run that last saw that it must be copied; 0 when it is backed up.
+    pub need: i64,
+}
+
+struct JobRows<'c>(&'c rusqlite::Connection);
+
+impl Pages for JobRows<'_> {
+    type Row = JobRow;
+
+    fn page(&self, dir: i64, after: &[u8], inclusive: bool, limit: i64) -> Result<Vec<JobRow>> {
+        let sql = if inclusive {
+            "SELECT name, source, kind, size, child, need FROM entry \
+             WHERE dir = ?1 AND name >= ?2 AND gone = 0 ORDER BY name LIMIT ?3"
+        } else {
+            "SELECT name, source, kind, size, child, need FROM entry \
+             WHERE dir = ?1 AND name > ?2 AND gone = 0 ORDER BY name LIMIT ?3"
+        };
+        let mut stmt = self.0.prepare_cached(sql)?;
+        let rows = stmt.query_map(rusqlite::params![dir, after, limit], |r| {
+            Ok(JobRow {
+                dir,
+                name: r.get(0)?,
+                source: r.get(1)?,
+                kind: kind_from(r.get(2)?),
+                size: r.get::<_, i64>(3)? as u64,
+                child: r.get(4)?,
+                need: r.get(5)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn key<'r>(&self, row: &'r JobRow) -> (&'r [u8], i64) {
+        (&row.name, row.child)
+    }
+}
+
+/// How many different source roots a job file may have.
+const MAX_ROOTS: usize = 10_000;
+
+/// The distinct roots that the sources of a job file have, in the order in which they come.
+///
+/// # Errors
+/// `Code::BadJobFile` naming the line, `Code::Io`, `Code::Cancelled`.
+pub fn roots(path: &Path, cancel: &CancelToken) -> Result<Vec<Vec<u8>>> {
+    let bytes = path.as_os_str().as_bytes();
+    let file = File::open(path).at("opening", bytes)?;
+    let mut roots: Vec<Vec<u8>> = Vec::new();
+    jobfile::read(
+        BufReader::with_capacity(1 << 16, file),
+        bytes,
+        &mut |entry, line| {
+            cancel.check()?;
+            let root = entry.src_root();
+            if roots.last().is_some_and(|last| last == root) || roots.iter().any(|r| r == root) {
+                return Ok(());
+            }
+            if roots.len() == MAX_ROOTS {
+                let text =
+                    format!("line {line}: its sources have more than {MAX_ROOTS} different roots");
+                return Err(Error::new(Code::BadJobFile, "reading", text).with_path(bytes));
+            }
+            roots.push(root.to_vec());
+            Ok(())
+        },
+    )?;
+    Ok(roots)
+}
+
 /// Takes an entry of a job file: its index, its path in the source, its path below the drive's root, its row.
-pub type JobSink<'s> = dyn FnMut(u64, &[u8], &[u8], &Row) -> Result<()> + 's;
+pub type JobSink<'s> = dyn FnMut(u64, &[u8], &[u8], &JobRow) -> Result<()> + 's;
 
 /// What was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,6 +148,15 @@ impl Catalog {
                     && row.gone == 0
                     && row.meta.kind == Kind::File
                 {
+                    let row = JobRow {
+                        dir: row.dir,
+                        source: row.source,
+                        kind: row.meta.kind,
+                        size: row.meta.size,
+                        child: 0,
+                        need: row.need,
+                        name: row.name,
+                    };
                     sink(index, &source.path, &source.prefix, &row)?;
                     index += 1;
                 }
@@ -89,15 +182,15 @@ impl Catalog {
                 src.push(b'/');
             }
             let base = src.len();
-            let mut entries = Ordered::below(Entries(&self.conn), root, &source.prefix)?;
+            let mut entries = Ordered::below(JobRows(&self.conn), root, &source.prefix)?;
             while let Some(row) = entries.next_entry()? {
                 let below = entries.path().get(skip..).unwrap_or(b"");
-                let is_dir = row.meta.kind == Kind::Dir;
+                let is_dir = row.kind == Kind::Dir;
                 if filter.decide(below, is_dir) == Decision::Drop {
                     entries.prune();
                     continue;
                 }
-                if row.source != source.id || row.meta.kind != Kind::File {
+                if row.source != source.id || row.kind != Kind::File {
                     continue;
                 }
                 src.truncate(base);
@@ -141,7 +234,7 @@ impl Catalog {
             self.each_job(ids, filter, cancel, &mut |_, src, rel, row| {
                 dst.truncate(base);
                 dst.extend_from_slice(rel);
-                match writer.push(src, &dst, rel, row.meta.size) {
+                match writer.push(src, &dst, rel, row.size) {
                     Ok(()) => Ok(()),
                     Err(e) if e.code == Code::BadInput => {
                         written.left_out += 1;

@@ -1,0 +1,265 @@
+/**
+ * The drive change: finds the drive that is wanted at one of the outputs, or asks for it.
+ *
+ * While it asks nothing is open on any drive. A drive that is not the wanted one is named, nothing on it
+ * is touched, and the question comes again. Where nobody can be asked the run ends, resumable.
+ */
+
+import prettyBytes from 'pretty-bytes'
+import type { RunContext } from '../context.js'
+import { UserError } from '../errors.js'
+import { Exit } from '../exit.js'
+import { displayName, type FsName } from '../native/names.js'
+import type { Catalog } from '../native/set.js'
+import { type Mount, mounts } from '../native/volume.js'
+import { askForVolume, confirm } from '../prompt/questions.js'
+import type { Verdict } from '../volume/facts.js'
+import { describe, type Look } from '../volume/look.js'
+import { type Drives, listVolumes, type Mounted, refusedOutput, typedPath } from './drives.js'
+import { counted, driveName } from './messages.js'
+import type { CopyOptions } from './options.js'
+
+/** What is to be written next. */
+export interface Wanted {
+  readonly number: number
+  readonly label: string
+  /** Whether the set has this volume already. */
+  readonly known: boolean
+  readonly files: number
+  readonly bytes: number
+  /** Numbers of all volumes that the plan still has something for. */
+  readonly alsoGood: ReadonlySet<number>
+}
+
+/** The user, or the lack of one, ended the run at a prompt. */
+export class NoDrive extends Error {
+  /** `quit`: the user said so; `nobody`: there is nobody to ask. */
+  readonly why: 'quit' | 'nobody'
+
+  constructor(why: 'quit' | 'nobody') {
+    super(why)
+    this.why = why
+  }
+}
+
+/** What a look at an output leads to. */
+type Try =
+  | { readonly use: Mounted }
+  /** `expected`: it is a drive that this run is done with. */
+  | { readonly no: readonly string[]; readonly expected?: true }
+
+/** Finds or asks for drives. */
+export class DriveChange {
+  readonly #catalog: Catalog
+  readonly #context: RunContext
+  readonly #options: CopyOptions
+  readonly #drives: Drives
+  /** Volumes that this run is done with. */
+  readonly #done: ReadonlySet<number>
+  /** Where drives are looked for; a path that the user types joins them. */
+  readonly outputs: FsName[]
+
+  constructor(
+    catalog: Catalog,
+    context: RunContext,
+    options: CopyOptions,
+    drives: Drives,
+    done: ReadonlySet<number>,
+    outputs: FsName[],
+  ) {
+    this.#catalog = catalog
+    this.#context = context
+    this.#options = options
+    this.#drives = drives
+    this.#done = done
+    this.outputs = outputs
+  }
+
+  /**
+   * The wanted drive, open. Rejects with `NoDrive`, with a `UserError` for an output that can never be
+   * one, and with `NativeError`.
+   */
+  async obtain(wanted: Wanted, full: string | undefined): Promise<Mounted> {
+    const reasons: string[] = []
+    for (const output of this.outputs) {
+      const tried = await this.#try(output, wanted, full === undefined)
+      if ('use' in tried) return tried.use
+      // That the drive which was just written is still there is no news at a drive change.
+      if (!('expected' in tried && full !== undefined)) reasons.push(...tried.no)
+    }
+    return this.#ask(wanted, full, reasons)
+  }
+
+  async #ask(
+    wanted: Wanted,
+    full: string | undefined,
+    reasons: readonly string[],
+  ): Promise<Mounted> {
+    const { prompter, report, cwd, env } = this.#context
+    const name = wantedName(wanted)
+    report.event({
+      type: 'volume-needed',
+      wanted: { number: wanted.number, label: wanted.label, known: wanted.known },
+      files: wanted.files,
+      bytes: wanted.bytes,
+    })
+    if (!prompter.canAsk) {
+      for (const line of reasons) report.error(line)
+      throw new UserError(
+        `${capital(name)} is needed for ${amount(wanted)}, and nobody can be asked.`,
+        {
+          exit: Exit.needed,
+          hint: 'Mount it and run the same command again: it goes on from here.',
+        },
+      )
+    }
+    let said: readonly string[] = [...(full === undefined ? [] : [full]), ...reasons]
+    let before = await mounts()
+    for (;;) {
+      const [first] = this.outputs
+      const answer = await askForVolume(prompter, {
+        wanted: `${name} for ${amount(wanted)}`,
+        full: said,
+        path: first === undefined ? undefined : displayName(first),
+        list: () => listVolumes(this.#catalog.volumes(), prettyBytes),
+        help: [
+          'The drive that was written may be unplugged now: nothing is open on it.',
+          'Mount the wanted drive, at the same place or another one, and type c, or type its path.',
+          'Nothing is deleted from a drive that is not the wanted one.',
+        ],
+        home: env.HOME,
+      })
+      if (answer.action === 'quit') throw new NoDrive('quit')
+      if (answer.action === 'eof') throw new NoDrive('nobody')
+      const typed = answer.path === undefined ? undefined : typedPath(cwd, answer.path)
+      const places = typed === undefined ? this.outputs : [typed]
+      const refused: string[] = []
+      for (const place of places) {
+        const tried = await this.#try(place, wanted, true)
+        if ('use' in tried) {
+          if (typed !== undefined) this.outputs.unshift(typed)
+          return tried.use
+        }
+        refused.push(...tried.no)
+      }
+      const now = await mounts()
+      const offered = typed === undefined ? await this.#offer(before, now, wanted) : undefined
+      if (offered !== undefined) return offered
+      before = now
+      said = refused
+    }
+  }
+
+  /** Offers a drive that was mounted somewhere else since the question came. */
+  async #offer(
+    before: readonly Mount[],
+    now: readonly Mount[],
+    wanted: Wanted,
+  ): Promise<Mounted | undefined> {
+    const old = new Set(before.map(({ id }) => id))
+    for (const mount of now) {
+      if (old.has(mount.id) || this.outputs.includes(mount.mountPoint) || mount.readOnly) continue
+      const seen = await this.#drives.look(mount.mountPoint)
+      if (!this.#fits(seen.verdict, wanted)) continue
+      const yes = await confirm(
+        this.#context.prompter,
+        [`A drive has been mounted at ${displayName(mount.mountPoint)}. Use it?`],
+        true,
+      )
+      if (yes !== 'yes') continue
+      const tried = await this.#try(mount.mountPoint, wanted, true)
+      if ('use' in tried) {
+        this.outputs.unshift(mount.mountPoint)
+        return tried.use
+      }
+    }
+    return undefined
+  }
+
+  #fits(verdict: Verdict, wanted: Wanted): boolean {
+    if (verdict.kind === 'blank' || verdict.kind === 'foreign') return !wanted.known
+    return (
+      verdict.kind === 'volume-of-set' &&
+      !verdict.clone &&
+      !this.#done.has(verdict.number) &&
+      wanted.alsoGood.has(verdict.number)
+    )
+  }
+
+  /** Looks at an output and opens it if it is a drive that the plan wants. `ask`: questions may be put. */
+  async #try(output: FsName, wanted: Wanted, ask: boolean): Promise<Try> {
+    const seen = await this.#drives.look(output)
+    const { verdict, facts } = seen
+    const { sentence, hint } = describe(verdict, output)
+    const no = (text: string, more?: string): Try => ({
+      no: more === undefined ? [text] : [text, more],
+    })
+    switch (verdict.kind) {
+      case 'volume-of-set':
+        if (verdict.clone) return no(sentence, hint)
+        if (this.#done.has(verdict.number)) {
+          const why = `This run is done with it; ${wantedName(wanted)} is wanted.`
+          return { no: [sentence, why], expected: true }
+        }
+        if (verdict.known && !wanted.alsoGood.has(verdict.number)) {
+          return no(sentence, `Nothing is to be written on it; ${wantedName(wanted)} is wanted.`)
+        }
+        return { use: await this.#drives.openKnown(output, facts, verdict) }
+      case 'blank':
+      case 'foreign':
+        if (wanted.known) return no(sentence, `${capital(wantedName(wanted))} is wanted.`)
+        if (verdict.kind === 'foreign' && !(await this.#mayShare(output, seen, ask))) {
+          return no(sentence, hint)
+        }
+        return {
+          use: await this.#drives.openNew(output, facts, wanted.number, wanted.label),
+        }
+      case 'not-a-directory':
+      case 'missing':
+      case 'inside-source':
+      case 'source-inside':
+        if (this.#context.prompter.canAsk) return no(sentence, hint ?? '')
+        throw refusedOutput(verdict, sentence, hint)
+      case 'just-filled':
+        return { no: hint === undefined ? [sentence] : [sentence, hint], expected: true }
+      default:
+        return no(sentence, hint)
+    }
+  }
+
+  /** Whether the free space of a drive with foreign files may be used. Asked once a drive. */
+  async #mayShare(output: FsName, seen: Look, ask: boolean): Promise<boolean> {
+    const key = `${seen.facts.path}:${seen.facts.fsUuid ?? seen.facts.mount?.id ?? ''}`
+    const { yes, adopt } = this.#options
+    const { report, prompter } = this.#context
+    if (this.#drives.foreignAgreed.has(key)) return true
+    const { sentence } = describe(seen.verdict, output)
+    if (yes || adopt) {
+      report.note(`${sentence} They are left alone.`)
+      this.#drives.foreignAgreed.add(key)
+      return true
+    }
+    if (!ask || !prompter.canAsk) return false
+    const answer = await confirm(
+      prompter,
+      [sentence, 'Use its free space and leave them alone?'],
+      false,
+    )
+    if (answer === 'yes') this.#drives.foreignAgreed.add(key)
+    return answer === 'yes'
+  }
+}
+
+function wantedName(wanted: Wanted): string {
+  return wanted.known
+    ? driveName(wanted.number, wanted.label)
+    : `a new drive (number ${wanted.number})`
+}
+
+function amount({ files, bytes }: { files: number; bytes: number }): string {
+  return `${counted(files, 'file')} (${prettyBytes(bytes)})`
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
