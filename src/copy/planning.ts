@@ -26,6 +26,8 @@ export interface PlannerParts {
   readonly done: ReadonlySet<number>
   /** Volumes that are open: the plan for them stands while they are written. */
   readonly isOpen: (number: number) => boolean
+  /** Whether fewer bytes allocated than there are means holes: not where a source compresses. */
+  readonly trustAllocated: boolean
 }
 
 /** What stands at the outputs, for a plan. */
@@ -74,9 +76,11 @@ export class Planner {
     for (;;) {
       const basis = await this.#look(dropped)
       if (this.#holds(basis)) return
-      const { catalog, run, options } = this.#p
+      const { catalog, run, options, trustAllocated } = this.#p
       const like = basis.spaces.length > 0 ? basis.spaces : this.#likeKnown()
-      const fold = new PlanFold(basis.spaces, unseenLike(like, options, basis.next))
+      const fold = new PlanFold(basis.spaces, unseenLike(like, options, basis.next), {
+        trustAllocated,
+      })
       await catalog.plan(run, (page) => fold.page(page))
       this.#summary = fold.finish()
       this.#basis = basis

@@ -30,6 +30,9 @@ import {
 import { RunTally, tellErrors } from './tally.js'
 import { VolumeWriter } from './write.js'
 
+/** File systems that never compress, so that fewer bytes allocated than there are mean holes. */
+const NO_COMPRESSION = /^(ext[234]|xfs|tmpfs)$/
+
 /** Backs up as `options` says and returns the exit code. Rejects with `UserError`. */
 export async function runCopy(options: CopyOptions, context: RunContext): Promise<ExitCode> {
   const started = Date.now()
@@ -85,7 +88,15 @@ async function steps(r: Run): Promise<{ exit: ExitCode; writer: VolumeWriter }> 
   const { options, context, catalog, run, rules, tally } = r
   const joined = joinSources(catalog, r.sources, options.flatten || r.fromJobFile)
   const drives = new Drives(catalog, context, r.sources, options.oneFileSystem)
-  const writer = new VolumeWriter({ catalog, run, options, context, drives, tally })
+  const writer = new VolumeWriter({
+    catalog,
+    run,
+    options,
+    context,
+    drives,
+    tally,
+    trustAllocated: r.sources.every(({ facts }) => NO_COMPRESSION.test(facts.mount?.fsType ?? '')),
+  })
   try {
     // What a broken run left on a mounted drive is finished first: the plan counts on it.
     await writer.recoverMounted()
@@ -93,12 +104,15 @@ async function steps(r: Run): Promise<{ exit: ExitCode; writer: VolumeWriter }> 
       ? [await readJobFile(r)]
       : await scanSources(catalog, run, joined, rules, options, context, tally)
     await leaveToOthers(r, joined)
-    if (!r.fromJobFile) await writeJobFile(catalog, joined, rules, options, context)
     writer.removeGone = await decideRemoval(catalog, options, context)
-    await writer.firstPlan(
-      joined.map((one) => one.path),
-      tallies,
-    )
+    // Both only read what the scan found, each on a thread of its own.
+    await Promise.all([
+      r.fromJobFile ? undefined : writeJobFile(catalog, joined, rules, options, context),
+      writer.firstPlan(
+        joined.map((one) => one.path),
+        tallies,
+      ),
+    ])
     await writer.writeAll()
   } finally {
     await writer.closeAll()

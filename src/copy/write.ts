@@ -36,6 +36,8 @@ export interface WriterParts {
   readonly context: RunContext
   readonly drives: Drives
   readonly tally: RunTally
+  /** Whether fewer bytes allocated than there are means holes: not where a source compresses. */
+  readonly trustAllocated: boolean
 }
 
 /** Writes what a run has to copy. */

@@ -1,9 +1,11 @@
 //! Closing a drive: directory times, manifest, sums, README, and the word that it is complete.
 //!
-//! The order is the promise: everything flushed, then the manifest durable, then volume.json, then the
-//! journal removed. Whatever is cut off in between, the next opening finds either the journal or the
+//! The order is the promise: everything flushed, then the manifest durable, then volume.json, then `tmp/`
+//! removed, and last of all the journal. Whatever is cut off in between, the next opening finds either the journal or the
 //! manifest that replaces it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::Write;
 use std::os::fd::AsFd;
 
@@ -14,7 +16,7 @@ use crate::catalog::order::{Ordered, Step};
 use crate::catalog::place::{OnVolume, Placed};
 use crate::catalog::{ROOT_DIR, ROOT_PARENT};
 use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
-use crate::format::item::Algorithm;
+use crate::format::item::{Algorithm, Item};
 use crate::format::manifest::{Header, ManifestWriter};
 use crate::format::{readme, sums};
 use crate::meta::{Kind, Meta};
@@ -56,28 +58,36 @@ pub fn close(
         }
     };
     drive.check_mounted()?;
+    if drive.unsettled {
+        // The journal goes: what it alone knows of is settled first.
+        super::recover::recover(&mut drive, catalog, false, cancel)?;
+    }
+    drive.release_ballast();
     catalog.refresh_dirs(drive.identity.volume.number)?;
     drive.barrier().map_err(failed)?;
     let closed = write_lists(&drive, catalog, cancel, progress).map_err(failed)?;
     drive.identity.closed = date.map(str::to_owned);
     drive
-        .write_own(
+        .own_files()
+        .write(
             b"README.txt",
             readme::text(&drive.identity, Some(Algorithm::Sha256)).as_bytes(),
         )
         .map_err(failed)?;
     drive.barrier().map_err(failed)?;
     drive
-        .write_own(b"volume.json", &drive.identity.to_bytes()?)
-        .map_err(failed)?;
-    let journal = drive.journal_path();
-    sys::unlink(drive.own.as_fd(), b"journal.log", false)
-        .at("removing", &journal)
+        .own_files()
+        .write(b"volume.json", &drive.identity.to_bytes()?)
         .map_err(failed)?;
     drive.clear_tmp(&|_| false).map_err(failed)?;
     let tmp = join(&drive.path, b".mvcopy/tmp");
     sys::unlink(drive.own.as_fd(), b"tmp", true)
         .at("removing", &tmp)
+        .map_err(failed)?;
+    // Last: as long as it stands, whatever is left of this is finished by the next opening.
+    let journal = drive.journal_path();
+    sys::unlink(drive.own.as_fd(), b"journal.log", false)
+        .at("removing", &journal)
         .map_err(failed)?;
     drive.barrier().map_err(failed)?;
     Ok(closed)
@@ -99,12 +109,13 @@ fn write_lists(
         volume: identity.volume.id.clone(),
         number: identity.volume.number,
     };
-    let mut manifest =
-        ManifestWriter::new(drive.begin_own(b"manifest.jsonl")?, &manifest_path, &header)?;
-    let mut sums = drive.begin_own(b"SHA256SUMS")?;
+    let own = drive.own_files();
+    let mut manifest = ManifestWriter::new(own.begin(b"manifest.jsonl")?, &manifest_path, &header)?;
+    let mut sums = own.begin(b"SHA256SUMS")?;
     let mut lines = Vec::with_capacity(1 << 16);
     let mut closed = Closed::default();
     let mut dirs: Vec<Placed> = Vec::new();
+    let mut leaders = HashMap::new();
     let volume = identity.volume.number;
     let mut entries = Ordered::new(OnVolume { catalog, volume })?;
     while let Some(step) = entries.step()? {
@@ -121,6 +132,7 @@ fn write_lists(
             Step::Entry(placed) => placed,
         };
         placed.item.path = entries.path().to_vec();
+        relink(catalog, volume, &mut placed.item, &mut leaders)?;
         manifest.push(&placed.item)?;
         closed.entries += 1;
         if placed.item.kind == Kind::File {
@@ -145,9 +157,42 @@ fn write_lists(
     }
     sums.write_all(&lines).at("writing", &sums_path)?;
     let (_, file) = manifest.finish()?;
-    drive.finish_own(file, b"manifest.jsonl")?;
-    drive.finish_own(sums, b"SHA256SUMS")?;
+    own.finish(file, b"manifest.jsonl")?;
+    own.finish(sums, b"SHA256SUMS")?;
     Ok(closed)
+}
+
+/// Gives a hard-link group whose first name is not there any more, or is another file now, a new one: the
+/// first of its names that comes by. `leaders` keeps these by the name that went.
+fn relink(
+    catalog: &Catalog,
+    volume: u32,
+    item: &mut Item,
+    leaders: &mut HashMap<Vec<u8>, Vec<u8>>,
+) -> Result<()> {
+    let Some(link) = &item.link else {
+        return Ok(());
+    };
+    let first = match catalog.find(link, false)? {
+        Some(key) => catalog.placement(volume, &key)?,
+        None => None,
+    };
+    let same = first.is_some_and(|first| {
+        let first = first.item;
+        (first.kind, first.size, first.mtime, first.digest)
+            == (item.kind, item.size, item.mtime, item.digest)
+    });
+    if same && *link != item.path {
+        return Ok(());
+    }
+    item.link = match leaders.entry(link.clone()) {
+        Entry::Occupied(leader) => Some(leader.get().clone()),
+        Entry::Vacant(slot) => {
+            slot.insert(item.path.clone());
+            None
+        }
+    };
+    Ok(())
 }
 
 fn set_dir(drive: &Drive, placed: &Placed, progress: &Progress) -> Result<()> {

@@ -5,14 +5,12 @@
 //! write elsewhere, and the barrier (syncfs(2) on that descriptor) sees every failed write since then.
 
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use rustix::fs::Mode;
-
-use super::own::{from_start, open_journal, own_dir, read_identity};
+use super::ballast::Ballast;
+use super::own::{OwnFiles, from_start, open_journal, own_dir, read_identity};
 
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::journal::{self, Record};
@@ -63,6 +61,9 @@ pub struct Drive {
     /// What its file system can do.
     pub abilities: Abilities,
     pub(super) journal: Journal,
+    /// Something may stand under a final name that is neither promised nor recorded as failed.
+    pub(super) unsettled: bool,
+    pub(super) ballast: Option<Ballast>,
     mount: u64,
     device: u64,
 }
@@ -97,7 +98,7 @@ impl Drive {
     ///
     /// # Errors
     /// `Code::DriveChanged` when something else is mounted there or the identity is another one;
-    /// `Code::BadFormat` when volume.json cannot be understood; `Code::Io`.
+    /// `Code::BadFormat` when volume.json or the journal cannot be understood; `Code::Io`.
     pub fn open(spec: OpenAs) -> Result<Drive> {
         let root = sys::open_root(&spec.path)?;
         let mount = sys::mount_id(root.as_fd()).at("looking at", &spec.path)?;
@@ -151,6 +152,16 @@ impl Drive {
             Err(e) => return Err(e).at("making", &tmp_path),
         }
         let tmp = sys::open_dir_beneath(own.as_fd(), b"tmp", true).at("opening", &tmp_path)?;
+        if !spec.known {
+            // The identity first: a journal without one could be anybody's, and nobody would touch the
+            // drive again.
+            let files = OwnFiles {
+                path: &spec.path,
+                own: own.as_fd(),
+                tmp: tmp.as_fd(),
+            };
+            files.write(b"volume.json", &identity.to_bytes()?)?;
+        }
         let journal = Journal {
             file: open_journal(own.as_fd(), &spec.path)?,
             end: 0,
@@ -168,12 +179,24 @@ impl Drive {
                 symlinks: true,
             },
             journal,
+            unsettled: false,
+            ballast: None,
             mount,
             device,
         };
+        drive.read_journal(!spec.known)?;
         drive.abilities = drive.probe();
-        drive.write_own(b"volume.json", &drive.identity.to_bytes()?)?;
-        drive.start_journal(&spec.session)?;
+        if spec.known {
+            // Only now: a journal that cannot be understood leaves the drive as it was.
+            drive
+                .own_files()
+                .write(b"volume.json", &drive.identity.to_bytes()?)?;
+        }
+        drive.append(&[Record::Start {
+            session: spec.session,
+            generation: drive.identity.generation,
+            version: journal::VERSION,
+        }])?;
         Ok(drive)
     }
 
@@ -227,9 +250,12 @@ impl Drive {
         Abilities { links, symlinks }
     }
 
-    /// Reads how far the journal is good, cuts off what is not, and begins this session in it.
-    fn start_journal(&mut self, session: &str) -> Result<()> {
+    /// Reads how far the journal is good and cuts off what is not; `new` is for a drive without an identity.
+    fn read_journal(&mut self, new: bool) -> Result<()> {
         let path = self.journal_path();
+        let bad = |message: &str| {
+            Err(Error::new(Code::BadFormat, "reading", message).with_path(&self.journal_path()))
+        };
         let mut last = 0;
         let reader = std::io::BufReader::new(from_start(&self.journal.file)?);
         let good = journal::read(reader, &path, &mut |record| {
@@ -238,6 +264,15 @@ impl Drive {
             }
             Ok(())
         })?;
+        if new && good.records > 0 {
+            return bad("it tells of a volume, but there is no volume.json beside it");
+        }
+        if good.behind_barrier {
+            return bad("it is damaged in the middle: the drive has lost what it had confirmed");
+        }
+        let Some(next_id) = last.checked_add(1) else {
+            return bad("its numbers are used up");
+        };
         if good.torn {
             self.journal
                 .file
@@ -246,12 +281,8 @@ impl Drive {
         }
         self.journal.end = good.bytes;
         self.journal.good = good.bytes;
-        self.journal.next_id = last + 1;
-        self.append(&[Record::Start {
-            session: session.to_owned(),
-            generation: self.identity.generation,
-            version: journal::VERSION,
-        }])
+        self.journal.next_id = next_id;
+        Ok(())
     }
 
     pub(super) fn journal_path(&self) -> Vec<u8> {
@@ -306,45 +337,13 @@ impl Drive {
         Ok(())
     }
 
-    /// Writes one of our own small files durably: temp file, fsync, rename, fsync of the directory.
-    ///
-    /// # Errors
-    /// `Code::Io`.
-    pub(super) fn write_own(&self, name: &[u8], bytes: &[u8]) -> Result<()> {
-        let mut new = self.begin_own(name)?;
-        let path = join(&join(&self.path, OWN), name);
-        new.write_all(bytes).at("writing", &path)?;
-        self.finish_own(new, name)
-    }
-
-    /// Creates `.mvcopy/tmp/NAME`, to be put into place by [`Drive::finish_own`].
-    ///
-    /// # Errors
-    /// `Code::Io`.
-    pub(super) fn begin_own(&self, name: &[u8]) -> Result<File> {
-        let path = join(&join(&self.path, b".mvcopy/tmp"), name);
-        match sys::unlink(self.tmp.as_fd(), name, false) {
-            Ok(()) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e).at("removing", &path),
+    /// Our own files on the drive.
+    pub(super) fn own_files(&self) -> OwnFiles<'_> {
+        OwnFiles {
+            path: &self.path,
+            own: self.own.as_fd(),
+            tmp: self.tmp.as_fd(),
         }
-        let fd = sys::create_new(self.tmp.as_fd(), name).at("creating", &path)?;
-        // Our own files are for everybody who can read the drive at all.
-        let _ = rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o644));
-        Ok(File::from(fd))
-    }
-
-    /// Flushes a file of [`Drive::begin_own`] and renames it to `.mvcopy/NAME`, durably.
-    ///
-    /// # Errors
-    /// `Code::Io`.
-    pub(super) fn finish_own(&self, file: File, name: &[u8]) -> Result<()> {
-        let path = join(&join(&self.path, OWN), name);
-        sys::sync_file(file.as_fd()).at("flushing", &path)?;
-        sys::close(file.into()).at("closing", &path)?;
-        sys::rename(self.tmp.as_fd(), name, self.own.as_fd(), name, true)
-            .at("renaming into place", &path)?;
-        sys::sync_file(self.own.as_fd()).at("flushing", &path)
     }
 
     /// Removes all of `.mvcopy/tmp`: only what a session of ours left is ever in there.
