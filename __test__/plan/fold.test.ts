@@ -12,7 +12,7 @@ import {
   type UnseenVolumes,
 } from '../../src/plan/fold.js'
 import { Ledger, room, type VolumeSpace } from '../../src/plan/ledger.js'
-import { directory, page, type Row, random, row, tree } from './tree.js'
+import { directory, page, type Row, random, row, totals, tree } from './tree.js'
 
 const MB = 1024 * 1024
 
@@ -241,88 +241,89 @@ test('a row without its directory is a fault of the caller and is not planned', 
 
 /** The rules once more, slowly: whole paths in sets, every cost from scratch. */
 function slowPlan(rows: readonly Row[], volumes: readonly VolumeSpace[], template: UnseenVolumes) {
-  const open = volumes.map((space) => ({
+  const { directories, deepest, longestPath } = totals(rows)
+  const account = (space: VolumeSpace) => ({
     space,
     left: new Ledger(space).left,
     dirs: new Set<number>(),
     model: new CostModel(space),
-  }))
-  type Account = (typeof open)[number]
-  const fresh = (number: number): Account => {
-    const space = volume(number, template.capacity, { known: false })
-    return { space, left: new Ledger(space).left, dirs: new Set(), model: new CostModel(space) }
-  }
-  const groups = new Map<number, { account: Account | undefined; longest: number }>()
-  let longest = 0
+    outstanding: 0,
+  })
+  type Account = ReturnType<typeof account>
+  const open = volumes.map(account)
+  const groups = new Map<number, Account | undefined>()
   const nameLength = (path: string): number => path.length - path.lastIndexOf('/') - 1
-  const nameCost = (model: CostModel, r: Row, atLeast: number): number =>
-    model.name(nameLength(r.path)) +
-    model.own(Math.max(r.path.length, atLeast), r.kind === Kind.file)
+  const later = (model: CostModel): number => model.name(255) + model.own(longestPath, true)
   // A directory is the row that made it: the same path may come twice in a random tree.
   const made = new Map<string, number>()
-  const newDirs = (account: Account, path: string): [number, string][] => {
+  const newDirs = (of: Account, path: string): [number, string][] => {
     const parts = path.split('/')
     const found: [number, string][] = []
     for (let i = 1; i < parts.length; i += 1) {
       const above = parts.slice(0, i).join('/')
       const id = made.get(above) as number
-      if (!account.dirs.has(id)) found.push([id, above])
+      if (!of.dirs.has(id)) found.push([id, above])
     }
     return found
   }
-  const dirCost = (account: Account, path: string): number =>
-    newDirs(account, path).reduce(
-      (sum, [, above]) => sum + account.model.directory(nameLength(above), above.length),
+  const dirCost = (of: Account, path: string): number =>
+    newDirs(of, path).reduce(
+      (sum, [, above]) => sum + of.model.directory(nameLength(above), above.length),
       0,
     )
+  const mark = (of: Account, path: string): void => {
+    for (const [id] of newDirs(of, path)) of.dirs.add(id)
+  }
+  let seen = 0
   const places = rows.map((r, index) => {
-    if (r.kind === Kind.directory) made.set(r.path, index)
+    const dirsLeft = directories - seen
+    if (r.kind === Kind.directory) {
+      made.set(r.path, index)
+      seen += 1
+    }
     if ((r.flags & Flag.place) === 0) return NOT_PLACED
-    const mark = (account: Account): void => {
-      for (const [id] of newDirs(account, r.path)) account.dirs.add(id)
+    const name = (of: Account): number =>
+      of.model.name(nameLength(r.path)) + of.model.own(r.path.length, r.kind === Kind.file)
+    if (r.group !== 0 && groups.has(r.group)) {
+      const home = groups.get(r.group)
+      if (home === undefined) return NOWHERE
+      home.left -= name(home) + dirCost(home, r.path) - later(home.model)
+      home.outstanding -= 1
+      mark(home, r.path)
+      return home.space.number
     }
-    const known = groups.get(r.group)
-    if (r.group !== 0 && known !== undefined) {
-      if (known.account === undefined) return NOWHERE
-      // What the first name paid ahead for this one was with its own name's length.
-      const cost = nameCost(known.account.model, r, 0) + dirCost(known.account, r.path)
-      known.account.left -= cost - known.longest
-      mark(known.account)
-      return known.account.space.number
+    const others = r.group === 0 ? 0 : r.members - 1
+    const cost = (of: Account): number =>
+      of.model.content(r.kind, r.size, r.allocated) +
+      name(of) +
+      others * later(of.model) +
+      dirCost(of, r.path)
+    const fits = (of: Account): boolean => {
+      const chains = Math.min((of.outstanding + others) * deepest, dirsLeft + deepest)
+      return cost(of) + chains * of.model.directory(255, longestPath) <= of.left
     }
-    longest = Math.max(longest, r.path.length)
-    const cost = (account: Account): number => {
-      const { model } = account
-      const one = model.content(r.kind, r.size, r.allocated) + nameCost(model, r, 0)
-      const others = r.group === 0 ? 0 : (r.members - 1) * nameCost(model, r, longest)
-      return one + others + dirCost(account, r.path)
-    }
-    let account = open.find((candidate) => cost(candidate) <= candidate.left)
-    if (account === undefined && template.capacity > 0) {
+    let found = open.find(fits)
+    if (found === undefined && template.capacity > 0) {
       const number = Math.max(0, ...open.map((o) => o.space.number)) + 1
-      const next = fresh(number)
-      if (cost(next) <= next.left) {
+      const next = account(volume(number, template.capacity, { known: false }))
+      if (fits(next)) {
         open.push(next)
-        account = next
+        found = next
       }
     }
-    if (account !== undefined) {
-      account.left -= cost(account)
-      mark(account)
+    if (found !== undefined) {
+      found.left -= cost(found)
+      found.outstanding += others
+      mark(found, r.path)
     }
-    if (r.group !== 0) {
-      groups.set(r.group, {
-        account,
-        longest: account === undefined ? 0 : nameCost(account.model, r, longest),
-      })
-    }
-    return account?.space.number ?? NOWHERE
+    if (r.group !== 0) groups.set(r.group, found)
+    return found?.space.number ?? NOWHERE
   })
   return { places, left: new Map(open.map((o) => [o.space.number, o.left])) }
 }
 
 test('random trees: the fold agrees with the slow model, in pages of any size', (t) => {
-  for (let seed = 1; seed <= 60; seed += 1) {
+  for (let seed = 1; seed <= 80; seed += 1) {
     const next = random(seed)
     const rows = tree(
       {
@@ -331,7 +332,7 @@ test('random trees: the fold agrees with the slow model, in pages of any size', 
         nameLength: 14,
         directories: 0.15,
         symlinks: 0.05,
-        links: seed % 2 === 0 ? 0.15 : 0,
+        links: seed % 2 === 0 ? 0.25 : 0,
         depth: 6,
       },
       next,
@@ -341,27 +342,18 @@ test('random trees: the fold agrees with the slow model, in pages of any size', 
     )
     const template = next() < 0.7 ? unseen((2 + next() * 20) * MB) : none
     const expected = slowPlan(rows, volumes, template)
-    const whole = plan(rows, volumes, template)
+    const whole = plan(rows, volumes, template, totals(rows))
     t.deepEqual(whole.places, expected.places, `seed ${seed}`)
-    t.deepEqual(
-      plan(rows, volumes, template, {}, 1 + Math.floor(next() * 50)),
-      whole,
-      `seed ${seed}`,
-    )
+    const pageSize = 1 + Math.floor(next() * 50)
+    t.deepEqual(plan(rows, volumes, template, totals(rows), pageSize), whole, `seed ${seed}`)
     let placed = 0
     for (const { number, left, entries } of whole.summary.volumes) {
       placed += entries
       t.true(Math.abs(left - (expected.left.get(number) ?? 0)) < 1, `seed ${seed}, drive ${number}`)
-      // Later names of a group may overdraw a little; the slack of every drive is there for that.
-      if (seed % 2 === 1) t.true(left >= 0, `seed ${seed}, drive ${number} is over its space`)
-      else t.true(left > -256 * 1024, `seed ${seed}, drive ${number} is over its slack`)
+      t.true(left >= 0, `seed ${seed}, drive ${number} is over its space: ${left}`)
     }
     const wanted = rows.filter((r) => (r.flags & Flag.place) !== 0).length
-    t.is(
-      placed + whole.summary.unplaced.entries,
-      wanted,
-      `seed ${seed}: an entry was lost or doubled`,
-    )
+    t.is(placed + whole.summary.unplaced.entries, wanted, `seed ${seed}: lost or doubled`)
     const ofGroup = new Map<number, number>()
     for (const [i, r] of rows.entries()) {
       if (r.group === 0) continue
@@ -370,4 +362,18 @@ test('random trees: the fold agrees with the slow model, in pages of any size', 
       ofGroup.set(r.group, place)
     }
   }
+})
+
+test('late names of groups, each alone in a deep directory, never overdraw a full drive', (t) => {
+  const rows: Row[] = []
+  for (let g = 1; g <= 200; g += 1) rows.push(row(`a${g}`, { size: 10_000, group: g, members: 2 }))
+  for (let g = 1; g <= 200; g += 1) {
+    const parts = [`z${g}`, 'b', 'c', 'd', 'e', 'f']
+    for (let i = 1; i <= parts.length; i += 1) rows.push(directory(parts.slice(0, i).join('/')))
+    rows.push(row(`${parts.join('/')}/x`, { size: 10_000, group: g, members: 2 }))
+  }
+  const { summary, places } = plan(rows, [], unseen(4 * MB), totals(rows))
+  t.true(summary.volumes.length > 1)
+  for (const { left, number } of summary.volumes) t.true(left >= 0, `drive ${number}: ${left}`)
+  t.false(places.includes(NOWHERE))
 })

@@ -132,3 +132,16 @@ export function tree(shape: Shape, next: () => number): Row[] {
   while (rows.length < shape.rows) fill('', 0)
   return rows
 }
+
+/** What the plan may be told of the whole tree. */
+export function totals(rows: readonly Row[]): {
+  directories: number
+  deepest: number
+  longestPath: number
+} {
+  return {
+    directories: rows.filter((r) => r.kind === Kind.directory).length,
+    deepest: rows.reduce((most, r) => Math.max(most, r.path.split('/').length - 1), 0),
+    longestPath: rows.reduce((most, r) => Math.max(most, r.path.length), 0),
+  }
+}

@@ -24,10 +24,14 @@ import {
   ensureStateDirectory,
   openCatalog,
   otherUsersSet,
+  removeCatalog,
   stateDirectory,
 } from './state.js'
 import { RunTally, tellErrors } from './tally.js'
 import { VolumeWriter } from './write.js'
+
+/** File systems that never compress, so that fewer bytes allocated than there are mean holes. */
+const NO_COMPRESSION = /^(ext[234]|xfs|tmpfs)$/
 
 /** Backs up as `options` says and returns the exit code. Rejects with `UserError`. */
 export async function runCopy(options: CopyOptions, context: RunContext): Promise<ExitCode> {
@@ -41,10 +45,11 @@ export async function runCopy(options: CopyOptions, context: RunContext): Promis
   const sources = await lookAtSources(paths, cwd)
   await refuseBadOutputs(options, sources, context)
 
-  const catalog = await openSet(options, sources, context)
+  const { catalog, created } = await openSet(options, sources, context)
   const run = catalog.beginRun(now())
   const stopInfo = context.onInfoSignal(() => report.line())
   let outcome: { exit: ExitCode; writer: VolumeWriter } | undefined
+  let refused = false
   try {
     outcome = await steps({ options, context, catalog, run, rules, sources, tally, fromJobFile })
   } catch (error) {
@@ -53,11 +58,16 @@ export async function runCopy(options: CopyOptions, context: RunContext): Promis
       report.note('Stopped. The same command again goes on from here.')
       return Exit.interrupted
     }
-    throw nativeToUser(error)
+    const told = nativeToUser(error)
+    refused = told instanceof UserError && told.exit === Exit.usage
+    throw told
   } finally {
     stopInfo()
     catalog.endRun(run, now(), outcome === undefined ? 'broken off' : `exit ${outcome.exit}`)
+    // A set that was refused before it had a drive never began: nothing of it is to lead a later run astray.
+    const never = created && refused && catalog.volumes().length === 0
     catalog.close()
+    if (never) removeCatalog(catalog.file)
   }
   outcome.writer.tellSummary(outcome.exit, (Date.now() - started) / 1000)
   return outcome.exit
@@ -78,7 +88,15 @@ async function steps(r: Run): Promise<{ exit: ExitCode; writer: VolumeWriter }> 
   const { options, context, catalog, run, rules, tally } = r
   const joined = joinSources(catalog, r.sources, options.flatten || r.fromJobFile)
   const drives = new Drives(catalog, context, r.sources, options.oneFileSystem)
-  const writer = new VolumeWriter({ catalog, run, options, context, drives, tally })
+  const writer = new VolumeWriter({
+    catalog,
+    run,
+    options,
+    context,
+    drives,
+    tally,
+    trustAllocated: r.sources.every(({ facts }) => NO_COMPRESSION.test(facts.mount?.fsType ?? '')),
+  })
   try {
     // What a broken run left on a mounted drive is finished first: the plan counts on it.
     await writer.recoverMounted()
@@ -86,12 +104,15 @@ async function steps(r: Run): Promise<{ exit: ExitCode; writer: VolumeWriter }> 
       ? [await readJobFile(r)]
       : await scanSources(catalog, run, joined, rules, options, context, tally)
     await leaveToOthers(r, joined)
-    if (!r.fromJobFile) await writeJobFile(catalog, joined, rules, options, context)
     writer.removeGone = await decideRemoval(catalog, options, context)
-    await writer.firstPlan(
-      joined.map((one) => one.path),
-      tallies,
-    )
+    // Both only read what the scan found, each on a thread of its own.
+    await Promise.all([
+      r.fromJobFile ? undefined : writeJobFile(catalog, joined, rules, options, context),
+      writer.firstPlan(
+        joined.map((one) => one.path),
+        tallies,
+      ),
+    ])
     await writer.writeAll()
   } finally {
     await writer.closeAll()
@@ -180,7 +201,7 @@ async function openSet(
   options: CopyOptions,
   sources: readonly GivenSource[],
   context: RunContext,
-): Promise<Catalog> {
+): Promise<{ catalog: Catalog; created: boolean }> {
   const { env, cwd, report } = context
   const directory = stateDirectory(env)
   const facts = await Promise.all(options.outputs.map((one) => inspect(path.resolve(cwd, one))))
@@ -199,7 +220,7 @@ async function openSet(
   report.detail(
     `Set ${displayName(choice.name)}, catalog ${displayName(choice.file)}${choice.exists ? '' : ' (new)'}.`,
   )
-  return openCatalog(choice, now())
+  return { catalog: openCatalog(choice, now()), created: !choice.exists }
 }
 
 function now(): number {

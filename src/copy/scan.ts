@@ -42,7 +42,7 @@ export async function scanSources(
         rules,
         ...(options.filesFrom === undefined
           ? {}
-          : { filesFrom: path.resolve(context.cwd, options.filesFrom) }),
+          : { filesFrom: listFile(options.filesFrom, context.cwd) }),
         nulSeparated: options.nulSeparated,
         threads: 0,
       },
@@ -66,6 +66,11 @@ export async function scanSources(
   }
   catalog.dropGoneUnplaced()
   return tallies
+}
+
+/** The file with the names of `--files-from`; `-` is standard input. */
+function listFile(given: FsName, cwd: FsName): FsName {
+  return given === '-' ? '/dev/stdin' : path.resolve(cwd, given)
 }
 
 /** Why a source looks as if it were not mounted; undefined when it does not. */

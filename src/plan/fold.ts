@@ -26,6 +26,8 @@ interface Open {
   readonly index: number
   /** By depth: the stamp of the directory that was charged here last. */
   readonly charged: number[]
+  /** Names of hard-link groups that are bound to this volume and have not come yet. */
+  outstanding: number
   entries: number
   files: number
   bytes: number
@@ -36,6 +38,8 @@ interface Open {
   stretch: number
 }
 
+/** The longest name that Linux can have: what a name that has not come yet may cost. */
+const NAME_MAX = 255
 const DEFAULT_SETTLE = 1024 ** 3
 /** `groupVolume`: fits nowhere. Other values: 0 unknown, else the position in `open` + 1. */
 const GROUP_NOWHERE = -1
@@ -54,7 +58,10 @@ export class PlanFold {
   private readonly paths: number[] = []
   private chain = 0
   private stamp = 0
-  private longestPath = 0
+  private longestPath: number
+  private deepest: number
+  /** Directories of the tree that have not come yet. */
+  private directoriesLeft: number
   private groupVolume = new Int32Array(1024)
   private groupPrepaid = new Float64Array(1024)
   // The row at hand, and what it costs on the volume that was asked last: fields, so that a million
@@ -79,6 +86,9 @@ export class PlanFold {
     this.unseen = unseen
     this.trustAllocated = options.trustAllocated ?? true
     this.settle = options.settleBytes ?? DEFAULT_SETTLE
+    this.longestPath = options.longestPath ?? 0
+    this.deepest = options.deepest ?? 0
+    this.directoriesLeft = options.directories ?? Number.POSITIVE_INFINITY
     for (const space of volumes) this.add(space)
     this.nextNumber =
       unseen.firstNumber ?? volumes.reduce((most, { number }) => Math.max(most, number), 0) + 1
@@ -92,10 +102,11 @@ export class PlanFold {
       if (depth > this.chain) {
         throw new RangeError(`row ${row} of the page comes without its directory`)
       }
+      if (depth > this.deepest) this.deepest = depth
       const kind = page.kind[row] as number
       const flags = page.flags[row] as number
       if ((flags & Flag.place) === 0) {
-        this.bindGroup(page, row)
+        if (page.group[row] !== 0) this.keepInGroup(page, row)
         result[row] = NOT_PLACED
       } else if (kind === Kind.directory && (flags & Flag.emptyDirectory) === 0) {
         // A directory that holds something goes wherever that goes.
@@ -105,6 +116,7 @@ export class PlanFold {
       }
       this.chain = depth
       if (kind === Kind.directory) {
+        this.directoriesLeft -= 1
         this.stamp += 1
         this.stamps[depth] = this.stamp
         this.names[depth] = page.nameLength[row] as number
@@ -149,7 +161,6 @@ export class PlanFold {
       if (bound > 0) return this.join(this.open[bound - 1] as Open)
       if (bound === GROUP_NOWHERE) return this.reject(0)
     }
-    if (this.pathLength > this.longestPath) this.longestPath = this.pathLength
 
     const home = page.home[row] as number
     const homeVolume = home === 0 ? undefined : this.byNumber.get(home)
@@ -184,31 +195,46 @@ export class PlanFold {
     this.allocated = page.allocated[row] as number
     this.nameLength = page.nameLength[row] as number
     this.pathLength = page.pathLength[row] as number
+    if (this.pathLength > this.longestPath) this.longestPath = this.pathLength
     this.group = page.group[row] as number
     this.members = page.members[row] as number
   }
 
   /** A name more of a group whose content has its place. It goes there, whatever it costs. */
   private join(open: Open): number {
-    const cost = this.nameCost(open, 0) + this.directoriesCost(open)
+    const cost = this.nameCost(open) + this.directoriesCost(open)
+    open.outstanding -= 1
     this.markDirectories(open)
     open.ledger.take(cost - (this.groupPrepaid[this.group] as number), this.newDirectories)
     this.count(open, 0)
     return open.ledger.space.number
   }
 
-  /** An unchanged name of a group binds the group to the volume that holds it. */
-  private bindGroup(page: PlanPage, row: number): void {
-    const group = page.group[row] as number
+  /** An unchanged name of a group: binds the group to the volume that holds it, or has been counted on. */
+  private keepInGroup(page: PlanPage, row: number): void {
+    this.load(page, row)
+    this.growGroups(this.group)
+    const bound = this.groupVolume[this.group] as number
+    if (bound > 0) {
+      const open = this.open[bound - 1] as Open
+      open.outstanding -= 1
+      open.ledger.release(this.groupPrepaid[this.group] as number)
+      return
+    }
     const home = page.home[row] as number
-    if (group === 0 || home === 0) return
-    this.growGroups(group)
-    if (this.groupVolume[group] !== 0) return
-    const open = this.byNumber.get(home)
+    const open = home === 0 ? undefined : this.byNumber.get(home)
     // Without links each name is a file of its own, wherever the others are.
-    if (open === undefined || !open.ledger.space.hasLinks) return
-    this.groupVolume[group] = open.index + 1
-    this.groupPrepaid[group] = 0
+    if (bound !== 0 || open === undefined || !open.ledger.space.hasLinks) return
+    this.bind(open)
+    const others = Math.max(0, this.members - 1)
+    open.ledger.take(others * (this.groupPrepaid[this.group] as number), 0)
+  }
+
+  /** The row's group belongs to the volume from now on; its other names are to come. */
+  private bind(open: Open): void {
+    this.groupVolume[this.group] = open.index + 1
+    this.groupPrepaid[this.group] = this.laterNameCost(open)
+    open.outstanding += Math.max(0, this.members - 1)
   }
 
   /** Whether the row fits, with the directories that it needs; leaves in `bytes`, `inodes` what it costs. */
@@ -220,15 +246,24 @@ export class PlanFold {
     if (!ledger.fits(this.bytes, this.inodes)) return false
     this.bytes += this.directoriesCost(open)
     this.inodes += this.newDirectories
-    return ledger.fits(this.bytes, this.inodes)
+    const outstanding = open.outstanding + (this.group === 0 ? 0 : Math.max(0, this.members - 1))
+    if (outstanding === 0) return ledger.fits(this.bytes, this.inodes)
+    const later = this.laterDirectories(outstanding)
+    const each = ledger.model.directory(NAME_MAX, this.longestPath)
+    return ledger.fits(this.bytes + later * each, this.inodes + later)
+  }
+
+  /**
+   * The most directories that names which are still to come can need on a volume: a whole chain each, but
+   * no more than there are, those above the current row included.
+   */
+  private laterDirectories(outstanding: number): number {
+    return Math.min(outstanding * this.deepest, Math.max(0, this.directoriesLeft) + this.deepest)
   }
 
   /** Charges the row, for which `fits` has just said yes; for a group all of its names. */
   private take(open: Open): void {
-    if (this.group !== 0) {
-      this.groupVolume[this.group] = open.index + 1
-      this.groupPrepaid[this.group] = this.nameCost(open, this.longestPath)
-    }
+    if (this.group !== 0) this.bind(open)
     open.ledger.take(this.bytes, this.inodes)
     const size = this.kind === Kind.file ? this.size : 0
     this.markDirectories(open)
@@ -247,18 +282,22 @@ export class PlanFold {
   private entryCost(open: Open): number {
     const { model, space } = open.ledger
     const content = model.content(this.kind, this.size, this.allocated)
-    const name = this.nameCost(open, 0)
+    const name = this.nameCost(open)
     if (this.group === 0 || this.members < 2) return content + name
-    // The other names are not known yet: none is taken to be longer than the longest so far.
-    const others = (this.members - 1) * this.nameCost(open, this.longestPath)
+    const others = (this.members - 1) * this.laterNameCost(open)
     return content * (space.hasLinks ? 1 : this.members) + name + others
   }
 
-  /** One name in its directory and in our files, with a path of `atLeast` bytes or more. */
-  private nameCost(open: Open, atLeast: number): number {
+  /** The row's name in its directory and in our files. */
+  private nameCost(open: Open): number {
     const { model } = open.ledger
-    const path = this.pathLength > atLeast ? this.pathLength : atLeast
-    return model.name(this.nameLength) + model.own(path, this.kind === Kind.file)
+    return model.name(this.nameLength) + model.own(this.pathLength, this.kind === Kind.file)
+  }
+
+  /** What another name of the row's group may cost: nothing is known of it yet. */
+  private laterNameCost(open: Open): number {
+    const { model } = open.ledger
+    return model.name(NAME_MAX) + model.own(this.longestPath, this.kind === Kind.file)
   }
 
   /** Bytes of the directories above that are new on the volume; their number in `newDirectories`. */
@@ -304,6 +343,7 @@ export class PlanFold {
       ledger: new Ledger(space, this.trustAllocated),
       index,
       charged: [],
+      outstanding: 0,
       entries: 0,
       files: 0,
       bytes: 0,

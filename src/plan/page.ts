@@ -50,7 +50,7 @@ export interface PlanPage {
   readonly pathLength: Uint32Array
   /** 0: none; else the number of the hard-link group, dense from 1. */
   readonly group: Uint32Array
-  /** Names in the group; 0 or 1 outside of groups. */
+  /** Names of the group that are rows of this plan; 0 or 1 outside of groups. */
   readonly members: Uint32Array
   /**
    * The volume that holds an older version, 0 for none. On a row that needs no placement and is of a
@@ -83,6 +83,14 @@ export interface PlanOptions {
    * on its volume (it is there until its epoch's rename). Default 1 GiB.
    */
   readonly settleBytes?: number | undefined
+  /**
+   * Of the whole tree, where the caller knows it: the number of directories, the greatest depth and the
+   * longest path. With them no volume is ever overdrawn by a hard-linked name that comes late; without,
+   * what has been seen so far stands for what will come.
+   */
+  readonly directories?: number | undefined
+  readonly deepest?: number | undefined
+  readonly longestPath?: number | undefined
 }
 
 /** What a plan says of one volume. */
@@ -97,7 +105,7 @@ export interface VolumePlan {
   readonly bytes: number
   /** Bytes charged. */
   readonly cost: number
-  /** Bytes that may still be charged. */
+  /** Bytes that may still be charged; negative where late names of hard-link groups overdrew it. */
   readonly left: number
 }
 

@@ -157,7 +157,7 @@ function tellPeople(found: SeedReport, options: SeedVerifyOptions, reporter: Rep
     [found.elsewhere, 'not on this drive'],
   ] as const
   const told = parts.filter(([n]) => n > 0).map(([n, text]) => `${formatCount(n)} ${text}`)
-  reporter.note([`${counted(found.compared, 'file')} compared`, ...told].join(', '))
+  reporter.note([`${counted(found.compared, 'file')} looked at`, ...told].join(', '))
 }
 
 /** `DIFFERENT [3] /mnt/src/a -> /mnt/usb/a: size: …`. */

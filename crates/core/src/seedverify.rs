@@ -9,6 +9,7 @@
 mod compare;
 mod records;
 mod tree;
+mod words;
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::order::{Entries, Ordered};
+use super::order::{Ordered, Pages, kind_from};
 use super::schema::ROOT_DIR;
 use super::{Catalog, Source};
 use crate::cancel::CancelToken;
@@ -16,6 +16,58 @@ use crate::format::jobfile::{self, JobWriter};
 use crate::meta::Kind;
 use crate::progress::Progress;
 use crate::sys;
+
+/// What a job file needs to know of an entry: few columns, because every run reads all of them.
+#[derive(Debug)]
+pub struct JobRow {
+    /// The directory that it is in.
+    pub dir: i64,
+    /// Its name, with a slash at the end for a directory.
+    pub name: Vec<u8>,
+    /// The source that it belongs to.
+    pub source: i64,
+    /// What it is.
+    pub kind: Kind,
+    /// Bytes of content.
+    pub size: u64,
+    /// For a directory, its own number; else 0.
+    pub child: i64,
+    /// The run that last saw that it must be copied; 0 when it is backed up.
+    pub need: i64,
+}
+
+struct JobRows<'c>(&'c rusqlite::Connection);
+
+impl Pages for JobRows<'_> {
+    type Row = JobRow;
+
+    fn page(&self, dir: i64, after: &[u8], inclusive: bool, limit: i64) -> Result<Vec<JobRow>> {
+        let sql = if inclusive {
+            "SELECT name, source, kind, size, child, need FROM entry \
+             WHERE dir = ?1 AND name >= ?2 AND gone = 0 ORDER BY name LIMIT ?3"
+        } else {
+            "SELECT name, source, kind, size, child, need FROM entry \
+             WHERE dir = ?1 AND name > ?2 AND gone = 0 ORDER BY name LIMIT ?3"
+        };
+        let mut stmt = self.0.prepare_cached(sql)?;
+        let rows = stmt.query_map(rusqlite::params![dir, after, limit], |r| {
+            Ok(JobRow {
+                dir,
+                name: r.get(0)?,
+                source: r.get(1)?,
+                kind: kind_from(r.get(2)?),
+                size: r.get::<_, i64>(3)? as u64,
+                child: r.get(4)?,
+                need: r.get(5)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn key<'r>(&self, row: &'r JobRow) -> (&'r [u8], i64) {
+        (&row.name, row.child)
+    }
+}
 
 /// How many different source roots a job file may have.
 const MAX_ROOTS: usize = 10_000;
@@ -48,6 +100,9 @@ pub fn roots(path: &Path, cancel: &CancelToken) -> Result<Vec<Vec<u8>>> {
     )?;
     Ok(roots)
 }
+
+/// Takes an entry of a job file: its index, its path in the source, its path below the drive's root, its row.
+pub type JobSink<'s> = dyn FnMut(u64, &[u8], &[u8], &JobRow) -> Result<()> + 's;
 
 /// What was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,7 +139,7 @@ impl Catalog {
         ids: &[i64],
         filter: &Filter,
         cancel: &CancelToken,
-        sink: &mut dyn FnMut(u64, &[u8], &[u8], &super::order::Row) -> Result<()>,
+        sink: &mut JobSink<'_>,
     ) -> Result<u64> {
         let mut index = 0;
         for source in self.sources_by_path(ids)? {
@@ -93,6 +148,15 @@ impl Catalog {
                     && row.gone == 0
                     && row.meta.kind == Kind::File
                 {
+                    let row = JobRow {
+                        dir: row.dir,
+                        source: row.source,
+                        kind: row.meta.kind,
+                        size: row.meta.size,
+                        child: 0,
+                        need: row.need,
+                        name: row.name,
+                    };
                     sink(index, &source.path, &source.prefix, &row)?;
                     index += 1;
                 }
@@ -118,15 +182,15 @@ impl Catalog {
                 src.push(b'/');
             }
             let base = src.len();
-            let mut entries = Ordered::below(Entries(&self.conn), root, &source.prefix)?;
+            let mut entries = Ordered::below(JobRows(&self.conn), root, &source.prefix)?;
             while let Some(row) = entries.next_entry()? {
                 let below = entries.path().get(skip..).unwrap_or(b"");
-                let is_dir = row.meta.kind == Kind::Dir;
+                let is_dir = row.kind == Kind::Dir;
                 if filter.decide(below, is_dir) == Decision::Drop {
                     entries.prune();
                     continue;
                 }
-                if row.source != source.id || row.meta.kind != Kind::File {
+                if row.source != source.id || row.kind != Kind::File {
                     continue;
                 }
                 src.truncate(base);
@@ -170,7 +234,7 @@ impl Catalog {
             self.each_job(ids, filter, cancel, &mut |_, src, rel, row| {
                 dst.truncate(base);
                 dst.extend_from_slice(rel);
-                match writer.push(src, &dst, rel, row.meta.size) {
+                match writer.push(src, &dst, rel, row.size) {
                     Ok(()) => Ok(()),
                     Err(e) if e.code == Code::BadInput => {
                         written.left_out += 1;
@@ -203,26 +267,27 @@ impl Catalog {
         from: u64,
         cancel: &CancelToken,
     ) -> Result<()> {
-        let mut keys = Vec::new();
-        let found = self.each_job(ids, filter, cancel, &mut |index, _, _, row| {
-            if index >= from {
-                return Err(Error::cancelled());
+        self.atomically(|| {
+            let found = self.each_job(ids, filter, cancel, &mut |index, _, _, row| {
+                if index >= from {
+                    return Err(Error::cancelled());
+                }
+                if row.need != run {
+                    return Ok(());
+                }
+                let key = super::place::Key {
+                    dir: row.dir,
+                    name: row.name.clone(),
+                };
+                // A row that the traversal has passed: see `order`.
+                self.give_up(&key, run)
+            });
+            match found {
+                Ok(_) => Ok(()),
+                Err(e) if e.code == Code::Cancelled && !cancel.is_stopped() => Ok(()),
+                Err(e) => Err(e),
             }
-            if row.need == run {
-                keys.push((row.dir, row.name.clone()));
-            }
-            Ok(())
-        });
-        match found {
-            Ok(_) => {}
-            Err(e) if e.code == Code::Cancelled && !cancel.is_stopped() => {}
-            Err(e) => return Err(e),
-        }
-        self.begin()?;
-        for (dir, name) in keys {
-            self.give_up(&super::place::Key { dir, name }, run)?;
-        }
-        self.commit()
+        })
     }
 
     /// Reads a job file as the list of what to copy; entries with an index below `from` are passed over.

@@ -69,24 +69,37 @@ impl Catalog {
     pub fn create(path: &Path, set: &SetInfo) -> Result<Catalog> {
         let lock = lock(path)?;
         let bytes = path.as_os_str().as_bytes();
+        if path.symlink_metadata().is_ok() {
+            return Err(std::io::Error::from(std::io::ErrorKind::AlreadyExists))
+                .at("creating the catalog", bytes);
+        }
+        // Made under another name: whoever is killed on the way leaves no catalog, not half of one.
+        let mut temp = path.as_os_str().to_owned();
+        temp.push(".new");
+        let temp = Path::new(&temp);
+        match std::fs::remove_file(temp) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(e).at("creating the catalog", bytes);
+            }
+            _ => {}
+        }
         OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(path)
+            .open(temp)
             .at("creating the catalog", bytes)?;
-        let conn = Connection::open(path)?;
-        schema::configure(&conn)?;
+        let conn = Connection::open(temp)?;
         schema::create(&conn)?;
         for (key, value) in [("set_id", &set.id), ("set_name", &set.name)] {
             conn.execute("INSERT INTO meta VALUES(?1, ?2)", params![key, value])?;
         }
         conn.execute("INSERT INTO meta VALUES('created', ?1)", [set.created])?;
-        Ok(Catalog {
-            conn,
-            path: path.to_owned(),
-            _lock: Some(lock),
-        })
+        drop(conn);
+        std::fs::rename(temp, path).at("creating the catalog", bytes)?;
+        let mut catalog = Self::attach(path)?;
+        catalog._lock = Some(lock);
+        Ok(catalog)
     }
 
     /// Opens a catalog for writing and locks it.
@@ -111,8 +124,9 @@ impl Catalog {
         let conn = Connection::open_with_flags(path, flags)
             .map_err(|e| Error::from(e).with_path(path.as_os_str().as_bytes()))?;
         (|| {
-            schema::configure(&conn)?;
-            schema::check(&conn)
+            // Looked at before anything is set: another program's database stays as it is.
+            schema::check(&conn)?;
+            schema::configure(&conn)
         })()
         .map_err(|e| e.with_path(path.as_os_str().as_bytes()))?;
         Ok(Catalog {

@@ -102,7 +102,37 @@ impl Pages for OnVolume<'_> {
     }
 }
 
+/// SQL: that the placement `p` is what the entry `e` is now. The size of a symlink is that of its target
+/// in the one and nothing in the other.
+pub(super) const HOLDS: &str = "p.kind = e.kind AND (e.kind = 1 OR (p.mtime = e.mtime AND \
+    p.mtime_ns = e.mtime_ns AND (e.kind <> 0 OR p.size = e.size)))";
+
+/// SQL: the run in hand.
+pub(super) const THIS_RUN: &str = "(SELECT coalesce(max(id), 1) FROM run)";
+
+/// The size that a walk gives for what an item records.
+fn walked_size(item: &Item) -> u64 {
+    match &item.target {
+        Some(target) => target.len() as u64,
+        None => item.size,
+    }
+}
+
 impl Catalog {
+    /// Does many changes in one transaction: all of them, or, when `changes` fails, none.
+    ///
+    /// # Errors
+    /// What `changes` and SQLite answer.
+    pub fn atomically<T>(&self, changes: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.begin()?;
+        let done = changes().and_then(|done| self.commit().map(|()| done));
+        if done.is_err() && !self.conn.is_autocommit() {
+            // The first error is the one to tell.
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+        done
+    }
+
     /// Groups many changes into one transaction; see [`Catalog::commit`].
     ///
     /// # Errors
@@ -170,7 +200,7 @@ impl Catalog {
             ])?;
         let (kind, size, mtime) = match seen {
             Some(m) => (m.kind, m.size, m.mtime),
-            None => (item.kind, item.size, item.mtime),
+            None => (item.kind, walked_size(item), item.mtime),
         };
         if seen.is_some() {
             self.conn
@@ -264,6 +294,19 @@ impl Catalog {
         Ok(path)
     }
 
+    /// The path of a key below the drives' root, without a slash at its end.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn path_of(&self, key: &Key) -> Result<Vec<u8>> {
+        let mut path = self.dir_path(key.dir)?;
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(key.name.strip_suffix(b"/").unwrap_or(&key.name));
+        Ok(path)
+    }
+
     /// Leaves an entry that failed to a later run; it is not tried again on the next drive of this one.
     ///
     /// # Errors
@@ -275,21 +318,55 @@ impl Catalog {
         Ok(())
     }
 
-    /// Forgets that a volume holds an entry, and the entry too when it is gone and nowhere else.
+    /// Forgets that a volume holds an entry, and the entry too when it is gone (or was never in a source)
+    /// and nowhere else. An entry that is there and that no other volume holds needs a copy again.
+    ///
+    /// A directory stays for as long as the volume holds something in it.
     ///
     /// # Errors
     /// What SQLite answers.
     pub fn unplace(&self, volume: u32, key: &Key) -> Result<()> {
-        self.conn
-            .prepare_cached("DELETE FROM placement WHERE dir = ?1 AND name = ?2 AND volume = ?3")?
+        let changed = self
+            .conn
+            .prepare_cached(
+                "DELETE FROM placement WHERE dir = ?1 AND name = ?2 AND volume = ?3 AND NOT EXISTS \
+                 (SELECT 1 FROM entry e JOIN placement c ON c.dir = e.child AND c.volume = ?3 \
+                 WHERE e.dir = ?1 AND e.name = ?2 AND e.child <> 0)",
+            )?
             .execute(params![key.dir, key.name, volume])?;
+        if changed == 0 {
+            return Ok(());
+        }
         self.conn
             .prepare_cached(
-                "DELETE FROM entry WHERE dir = ?1 AND name = ?2 AND gone <> 0 AND NOT EXISTS \
-                 (SELECT 1 FROM placement p WHERE p.dir = ?1 AND p.name = ?2)",
+                "DELETE FROM entry WHERE dir = ?1 AND name = ?2 AND (gone <> 0 OR ino = 0) AND NOT EXISTS \
+                 (SELECT 1 FROM placement p WHERE p.dir = ?1 AND p.name = ?2) AND NOT EXISTS \
+                 (SELECT 1 FROM entry c WHERE c.dir = entry.child AND entry.child <> 0)",
             )?
             .execute(params![key.dir, key.name])?;
+        self.conn
+            .prepare_cached(&format!(
+                "UPDATE entry AS e SET need = {THIS_RUN} WHERE dir = ?1 AND name = ?2 AND need = 0 AND gone = 0 \
+                 AND NOT EXISTS (SELECT 1 FROM placement p WHERE p.dir = ?1 AND p.name = ?2 AND {HOLDS})"
+            ))?
+            .execute(params![key.dir, key.name])?;
         Ok(())
+    }
+
+    /// Finds out anew which entries no volume holds as they are, and has them copied again: after a drive has
+    /// said that it holds less, or something older, than was thought. Gives their number.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn need_what_is_nowhere(&self) -> Result<u64> {
+        let n = self.conn.execute(
+            &format!(
+                "UPDATE entry AS e SET need = {THIS_RUN} WHERE need = 0 AND gone = 0 AND ino <> 0 AND dir <> ?1 \
+                 AND NOT EXISTS (SELECT 1 FROM placement p WHERE p.dir = e.dir AND p.name = e.name AND {HOLDS})"
+            ),
+            [ROOT_PARENT],
+        )?;
+        Ok(n as u64)
     }
 
     /// What a volume holds under a key, if anything.
@@ -364,7 +441,7 @@ impl Catalog {
         }
         let mut name = path[at..].to_vec();
         let meta = Meta {
-            size: item.size,
+            size: walked_size(item),
             allocated: item.size,
             mtime: item.mtime,
             mode: item.mode,

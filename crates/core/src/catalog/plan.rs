@@ -307,10 +307,9 @@ impl Planner<'_> {
             ));
         }
         let mut start = 0;
-        for i in 0..volumes.len() {
+        for (i, &volume) in volumes.iter().enumerate() {
             let key = start..self.key_ends[i];
-            start = self.key_ends[i];
-            let volume = volumes[i];
+            start = key.end;
             if volume == NO_PLACE_NEEDED {
                 continue;
             }

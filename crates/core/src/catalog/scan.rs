@@ -42,6 +42,9 @@ pub struct Tally {
     pub gone_files: u64,
     /// Bytes that they had.
     pub gone_bytes: u64,
+    /// Directories on which something was mounted before and nothing is now: what is missing below them does
+    /// not count as gone.
+    pub unmounted: u64,
     /// Whether the source's root held nothing at all.
     pub root_empty: bool,
 }
@@ -59,7 +62,39 @@ impl Tally {
         self.changed_bytes += other.changed_bytes;
         self.gone_files += other.gone_files;
         self.gone_bytes += other.gone_bytes;
+        self.unmounted += other.unmounted;
         self.root_empty |= other.root_empty;
+    }
+}
+
+/// A directory whose listing is merged.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Its number in the catalog.
+    dir: i64,
+    /// It was added just now: nothing is known in it.
+    fresh: bool,
+    /// The device that it was on when it was last looked at, and the one that it is on now.
+    devices: (u64, u64),
+    /// Something was mounted here, or above, and is not any more: what is missing is unknown.
+    unmounted: bool,
+}
+
+impl Place {
+    /// A directory of which nothing but its number matters.
+    fn alone(dir: i64) -> Place {
+        Place {
+            dir,
+            fresh: false,
+            devices: (0, 0),
+            unmounted: false,
+        }
+    }
+
+    /// Whether something was mounted on this sub-directory when it was last looked at, and is no more.
+    fn lost_mount(&self, before: &Meta, now: &Meta) -> bool {
+        let known = before.dev != 0 && self.devices.0 != 0;
+        known && before.dev != self.devices.0 && now.dev == self.devices.1
     }
 }
 
@@ -69,9 +104,13 @@ pub struct Scan<'c> {
     run: i64,
     source: i64,
     root_dir: i64,
-    /// Walk tokens whose listing is still to come: catalog directory, and whether it is new.
-    pending: HashMap<u64, (i64, bool)>,
+    /// Whether other sources may have entries in the same directories.
+    shared: bool,
+    /// Walk tokens whose listing is still to come.
+    pending: HashMap<u64, Place>,
     since_commit: u64,
+    /// Something was marked as gone.
+    any_gone: bool,
     /// The numbers so far.
     pub tally: Tally,
 }
@@ -87,32 +126,45 @@ impl Catalog {
             [source],
             |r| r.get(0),
         )?;
+        let others: i64 = self.conn.query_row(
+            "SELECT count(*) FROM source WHERE id <> ?1",
+            [source],
+            |r| r.get(0),
+        )?;
         self.conn.execute_batch("BEGIN")?;
         let mut scan = Scan {
             catalog: self,
             run,
             source,
             root_dir: ROOT_DIR,
+            shared: others > 0,
             pending: HashMap::new(),
             since_commit: 0,
+            any_gone: false,
             tally: Tally {
                 known_files: known as u64,
                 ..Tally::default()
             },
         };
         if root.kind == Kind::Dir {
-            let (dir, fresh) = if prefix.is_empty() {
-                scan.upsert_dir(ROOT_PARENT, b"/", root)?
+            let (parent, name) = if prefix.is_empty() {
+                (ROOT_PARENT, b"/".to_vec())
             } else {
-                let mut name = prefix.to_vec();
-                name.push(b'/');
-                scan.upsert_dir(ROOT_DIR, &name, root)?
+                (ROOT_DIR, [prefix, b"/"].concat())
             };
+            let before = self.entry(parent, &name)?.map_or(root.dev, |r| r.meta.dev);
+            let (dir, fresh) = scan.upsert_dir(parent, &name, root)?;
             scan.root_dir = dir;
-            scan.pending.insert(0, (dir, fresh));
+            let place = Place {
+                dir,
+                fresh,
+                devices: (before, root.dev),
+                unmounted: false,
+            };
+            scan.pending.insert(0, place);
         } else {
             let known = self.entry(ROOT_DIR, prefix)?;
-            scan.found(ROOT_DIR, prefix, root, known.as_ref(), None)?;
+            scan.found(&Place::alone(ROOT_DIR), prefix, root, known.as_ref(), None)?;
         }
         Ok(scan)
     }
@@ -163,7 +215,7 @@ impl Scan<'_> {
     /// # Errors
     /// What SQLite answers.
     pub fn listing(&mut self, listing: &Listing) -> Result<()> {
-        let Some((dir, fresh)) = self.pending.remove(&listing.token) else {
+        let Some(place) = self.pending.remove(&listing.token) else {
             return Err(Error::new(
                 Code::Internal,
                 "merging a walk",
@@ -174,9 +226,12 @@ impl Scan<'_> {
         if listing.token == 0 && listing.complete && listing.entries.is_empty() {
             self.tally.root_empty = true;
         }
-        let mut known = if fresh { Vec::new() } else { self.known(dir)? }
-            .into_iter()
-            .peekable();
+        let complete = listing.complete && !place.unmounted;
+        let known = match place.fresh {
+            true => Vec::new(),
+            false => self.known(place.dir)?,
+        };
+        let mut known = known.into_iter().peekable();
         let mut name = Vec::new();
         for found in &listing.entries {
             name.clear();
@@ -188,7 +243,7 @@ impl Scan<'_> {
                     if found.dir {
                         name.push(b'/');
                     }
-                    self.gone_before(&mut known, &name, listing.complete)?;
+                    self.gone_before(&mut known, &name, complete)?;
                     while known.next_if(|k| k.name == name).is_some() {}
                     continue;
                 }
@@ -196,12 +251,12 @@ impl Scan<'_> {
             if meta.kind == Kind::Dir {
                 name.push(b'/');
             }
-            self.gone_before(&mut known, &name, listing.complete)?;
+            self.gone_before(&mut known, &name, complete)?;
             let row = known.next_if(|k| k.name == name);
-            self.found(dir, &name, meta, row.as_ref(), child)?;
+            self.found(&place, &name, meta, row.as_ref(), child)?;
         }
-        while let Some(row) = known.next() {
-            if listing.complete {
+        for row in known {
+            if complete {
                 self.gone(&row)?;
             }
         }
@@ -213,7 +268,7 @@ impl Scan<'_> {
     /// # Errors
     /// What SQLite answers.
     pub fn finish(mut self, keep_gone: bool) -> Result<Tally> {
-        if !keep_gone && self.tally.gone_files > 0 {
+        if !keep_gone && self.any_gone {
             self.catalog.forget_gone(self.run, self.source)?;
             self.tally.gone_files = 0;
             self.tally.gone_bytes = 0;
@@ -222,9 +277,10 @@ impl Scan<'_> {
         Ok(self.tally)
     }
 
+    /// What is known in a directory: of this source, and of none (learned from a drive).
     fn known(&self, dir: i64) -> Result<Vec<Row>> {
         let mut stmt = self.catalog.conn.prepare_cached(&format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE dir = ?1 AND source = ?2 ORDER BY name"
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE dir = ?1 AND source IN (?2, 0) ORDER BY name"
         ))?;
         let rows = stmt.query_map([dir, self.source], entry_from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -247,7 +303,7 @@ impl Scan<'_> {
 
     fn found(
         &mut self,
-        dir: i64,
+        place: &Place,
         name: &[u8],
         meta: &Meta,
         known: Option<&Row>,
@@ -259,15 +315,29 @@ impl Scan<'_> {
             self.tally.bytes += meta.size;
         }
         if meta.kind == Kind::Dir {
-            let (id, fresh) = match known {
-                Some(row) => {
-                    self.refresh(row, meta)?;
-                    (row.child, false)
-                }
-                None => self.upsert_dir(dir, name, meta)?,
+            let mut inside = Place {
+                dir: 0,
+                fresh: false,
+                devices: (meta.dev, meta.dev),
+                unmounted: place.unmounted,
             };
+            match known {
+                Some(row) => {
+                    let mut meta = *meta;
+                    inside.devices.0 = row.meta.dev;
+                    if place.lost_mount(&row.meta, &meta) {
+                        inside.unmounted = true;
+                        self.tally.unmounted += 1;
+                        // Remembered until something is mounted here again.
+                        meta.dev = row.meta.dev;
+                    }
+                    self.refresh(row, &meta)?;
+                    inside.dir = row.child;
+                }
+                None => (inside.dir, inside.fresh) = self.upsert_dir(place.dir, name, meta)?,
+            }
             if let Some(token) = child {
-                self.pending.insert(token, (id, fresh));
+                self.pending.insert(token, inside);
             }
             return Ok(());
         }
@@ -275,7 +345,7 @@ impl Scan<'_> {
             Some(row) => self.refresh(row, meta),
             None => {
                 self.count_new(meta);
-                self.insert(dir, name, meta, 0)
+                self.insert(place.dir, name, meta, 0)
             }
         }
     }
@@ -309,12 +379,16 @@ impl Scan<'_> {
         } else if need != 0 {
             self.count_new(meta);
         }
-        if *old == *meta && row.need == need && row.gone == 0 {
+        let source = match row.source {
+            0 => self.source,
+            known => known,
+        };
+        if *old == *meta && row.need == need && row.gone == 0 && row.source == source {
             return Ok(());
         }
         let mut stmt = self.catalog.conn.prepare_cached(
             "UPDATE entry SET kind = ?3, size = ?4, allocated = ?5, mtime = ?6, mtime_ns = ?7, mode = ?8, \
-             uid = ?9, gid = ?10, dev = ?11, ino = ?12, nlink = ?13, rdev = ?14, need = ?15, gone = 0 \
+             uid = ?9, gid = ?10, dev = ?11, ino = ?12, nlink = ?13, rdev = ?14, need = ?15, source = ?16, gone = 0 \
              WHERE dir = ?1 AND name = ?2",
         )?;
         stmt.execute(params![
@@ -332,7 +406,8 @@ impl Scan<'_> {
             meta.ino as i64,
             meta.nlink,
             meta.rdev as i64,
-            need
+            need,
+            source
         ])?;
         self.since_commit += 1;
         Ok(())
@@ -357,14 +432,51 @@ impl Scan<'_> {
     }
 
     fn insert(&mut self, dir: i64, name: &[u8], meta: &Meta, child: i64) -> Result<()> {
-        self.catalog
-            .insert_entry(dir, name, self.source, meta, child, self.run)?;
+        if self.shared {
+            self.refuse_other_kind(dir, name)?;
+        }
+        let inserted = self
+            .catalog
+            .insert_entry(dir, name, self.source, meta, child, self.run);
+        match inserted {
+            Err(e) if e.code == Code::Collision => return Err(self.collision(dir, name)?),
+            other => other?,
+        }
         self.since_commit += 1;
         Ok(())
     }
 
+    /// A directory and something else have different keys in the catalog and one path on a drive.
+    fn refuse_other_kind(&self, dir: i64, name: &[u8]) -> Result<()> {
+        let other = match name.strip_suffix(b"/") {
+            Some(bare) => bare.to_vec(),
+            None => [name, b"/"].concat(),
+        };
+        let taken: bool = self
+            .catalog
+            .conn
+            .prepare_cached(
+                "SELECT EXISTS(SELECT 1 FROM entry WHERE dir = ?1 AND name = ?2 AND source <> ?3 AND gone = 0)",
+            )?
+            .query_row(params![dir, other, self.source], |r| r.get(0))?;
+        if taken {
+            return Err(self.collision(dir, name)?);
+        }
+        Ok(())
+    }
+
+    fn collision(&self, dir: i64, name: &[u8]) -> Result<Error> {
+        let mut path = self.catalog.dir_path(dir)?;
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name.strip_suffix(b"/").unwrap_or(name));
+        let message = "two of the sources have an entry that would lie there on the drives";
+        Ok(Error::new(Code::Collision, "placing", message).with_path(&path))
+    }
+
     /// Marks an entry, and all below it, as gone; a directory only when nothing of another source is
-    /// left in it.
+    /// left in it. What an earlier run found gone is marked anew: it was looked for again.
     fn gone(&mut self, row: &Row) -> Result<()> {
         let mut todo = vec![row.clone()];
         let mut rows: Vec<Row> = Vec::new();
@@ -372,7 +484,7 @@ impl Scan<'_> {
             if row.child != 0 {
                 todo.extend(self.known(row.child)?);
             }
-            if row.gone == 0 {
+            if row.gone != self.run && row.source == self.source {
                 rows.push(row);
             }
         }
@@ -388,10 +500,11 @@ impl Scan<'_> {
                     continue;
                 }
             }
-            if row.meta.kind == Kind::File {
+            if row.meta.kind == Kind::File && row.gone == 0 {
                 self.tally.gone_files += 1;
                 self.tally.gone_bytes += row.meta.size;
             }
+            self.any_gone = true;
             conn.prepare_cached("UPDATE entry SET gone = ?3 WHERE dir = ?1 AND name = ?2")?
                 .execute(params![row.dir, row.name, self.run])?;
             self.since_commit += 1;
@@ -432,7 +545,7 @@ impl Scan<'_> {
         }
         let name = &path[at..];
         let known = self.catalog.entry(dir, name)?;
-        self.found(dir, name, meta, known.as_ref(), None)?;
+        self.found(&Place::alone(dir), name, meta, known.as_ref(), None)?;
         self.commit_sometimes()
     }
 

@@ -6,7 +6,7 @@
 use rusqlite::params;
 
 use super::Catalog;
-use super::place::{COLUMNS, Key, Placed, from_row};
+use super::place::{COLUMNS, HOLDS, Key, Placed, THIS_RUN, from_row};
 use crate::error::Result;
 use crate::format::item::Item;
 use crate::meta::Meta;
@@ -26,19 +26,28 @@ impl Catalog {
         Ok(())
     }
 
-    /// Files on a volume whose content is as in the source and whose owner or mode is not.
+    /// Files on a volume whose content is as in the source and whose owner or mode is not: up to `limit` that
+    /// come after the key `after`, in the order of the keys.
     ///
     /// # Errors
     /// What SQLite answers.
-    pub fn mendable(&self, volume: u32, limit: usize) -> Result<Vec<(Key, Item, Meta)>> {
-        let mut stmt = self.conn.prepare(&format!(
+    pub fn mendable(
+        &self,
+        volume: u32,
+        after: &Key,
+        limit: usize,
+    ) -> Result<Vec<(Key, Item, Meta)>> {
+        let mut stmt = self.conn.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
-             WHERE p.volume = ?1 AND p.kind = 0 AND p.stored = 1 AND e.kind = 0 AND e.need = 0 AND e.gone = 0 \
-             AND e.ino <> 0 AND p.size = e.size AND p.mtime = e.mtime AND p.mtime_ns = e.mtime_ns \
-             AND (p.mode <> e.mode OR p.uid <> e.uid OR p.gid <> e.gid) LIMIT ?2"
+             WHERE p.volume = ?1 AND p.kind = 0 AND p.stored = 1 AND e.need = 0 AND e.gone = 0 \
+             AND e.ino <> 0 AND {HOLDS} AND (p.mode <> e.mode OR p.uid <> e.uid OR p.gid <> e.gid) \
+             AND (p.dir, p.name) > (?2, ?3) ORDER BY p.dir, p.name LIMIT ?4"
         ))?;
         let placed = stmt
-            .query_map(params![volume, limit as i64], from_row)?
+            .query_map(
+                params![volume, after.dir, after.name, limit as i64],
+                from_row,
+            )?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         let mut out = Vec::new();
         for p in placed {
@@ -59,48 +68,58 @@ impl Catalog {
         Ok(())
     }
 
-    /// What may be removed from a volume: entries gone from their source (when `gone` is true), and older
-    /// versions whose newer one is durable elsewhere. Deepest paths last within a directory's name order;
-    /// the caller removes directories after what they held.
+    /// What may be removed from a volume: entries that this run found gone from their source (when `gone` is
+    /// true), and older versions whose newer one is durable elsewhere. What an earlier run found gone and this
+    /// one could not look for is not among them. What a directory holds comes before the directory; up to
+    /// `limit` that come before the key `before`, in falling order of the keys.
     ///
     /// # Errors
     /// What SQLite answers.
-    pub fn removable(&self, volume: u32, gone: bool, limit: usize) -> Result<Vec<Placed>> {
-        let mut stmt = self.conn.prepare(&format!(
+    pub fn removable(
+        &self,
+        volume: u32,
+        gone: bool,
+        before: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<Placed>> {
+        let mut stmt = self.conn.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
-             WHERE p.volume = ?1 AND ((?2 AND e.gone <> 0) OR (e.gone = 0 AND e.need = 0 AND p.kind <> 1 \
-             AND (p.kind <> e.kind OR p.size <> e.size OR p.mtime <> e.mtime OR p.mtime_ns <> e.mtime_ns) \
-             AND EXISTS (SELECT 1 FROM placement q WHERE q.dir = p.dir AND q.name = p.name \
-             AND q.volume <> p.volume AND q.size = e.size AND q.mtime = e.mtime \
-             AND q.mtime_ns = e.mtime_ns))) ORDER BY p.dir DESC, p.name DESC LIMIT ?3"
+             WHERE p.volume = ?1 AND ((?2 AND e.gone = {THIS_RUN}) OR (e.gone = 0 AND e.need = 0 AND p.kind <> 1 \
+             AND NOT ({HOLDS}) AND EXISTS (SELECT 1 FROM placement q WHERE q.dir = p.dir AND q.name = p.name \
+             AND q.volume <> p.volume AND {}))) AND (p.dir, p.name) < (?3, ?4) \
+             ORDER BY p.dir DESC, p.name DESC LIMIT ?5",
+            HOLDS.replace("p.", "q.")
         ))?;
-        let rows = stmt.query_map(params![volume, gone, limit as i64], from_row)?;
+        let (dir, name) = before.map_or((i64::MAX, &b""[..]), |k| (k.dir, &k.name));
+        let rows = stmt.query_map(params![volume, gone, dir, name, limit as i64], from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// How many regular files, and bytes, are gone from their sources and still on volumes.
+    /// How many regular files, and bytes, this run found gone from their sources and still on volumes.
     ///
     /// # Errors
     /// What SQLite answers.
     pub fn gone_on_volumes(&self) -> Result<(u64, u64)> {
         let (files, bytes): (i64, i64) = self.conn.query_row(
-            "SELECT count(*), coalesce(sum(p.size), 0) FROM entry e JOIN placement p \
-             ON p.dir = e.dir AND p.name = e.name WHERE e.gone <> 0 AND p.kind = 0",
+            &format!(
+                "SELECT count(*), coalesce(sum(p.size), 0) FROM entry e JOIN placement p \
+                 ON p.dir = e.dir AND p.name = e.name WHERE e.gone = {THIS_RUN} AND p.kind = 0"
+            ),
             [],
             |r| Ok((r.get(0)?, r.get(1)?)),
         )?;
         Ok((files as u64, bytes as u64))
     }
 
-    /// The first `limit` paths that are gone from their sources and still on volumes, with the volume.
+    /// The first `limit` paths that this run found gone from their sources and still on volumes, with the volume.
     ///
     /// # Errors
     /// What SQLite answers.
     pub fn gone_paths(&self, limit: usize) -> Result<Vec<(Vec<u8>, u32)>> {
-        let mut stmt = self.conn.prepare(
+        let mut stmt = self.conn.prepare(&format!(
             "SELECT e.dir, e.name, p.volume FROM entry e JOIN placement p \
-             ON p.dir = e.dir AND p.name = e.name WHERE e.gone <> 0 AND p.kind <> 1 LIMIT ?1",
-        )?;
+             ON p.dir = e.dir AND p.name = e.name WHERE e.gone = {THIS_RUN} AND p.kind <> 1 LIMIT ?1"
+        ))?;
         let rows = stmt
             .query_map([limit as i64], |r| {
                 Ok((

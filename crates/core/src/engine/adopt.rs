@@ -82,9 +82,10 @@ pub fn adopt_equal(
             kind: Kind::File,
             size: row.meta.size,
             mtime: row.meta.mtime,
-            mode: row.meta.mode,
-            uid: row.meta.uid,
-            gid: row.meta.gid,
+            // As they are there: what differs is mended like any other change.
+            mode: found.mode,
+            uid: found.uid,
+            gid: found.gid,
             digest: Some(Digest {
                 algorithm: Algorithm::Sha256,
                 bytes,
@@ -125,10 +126,11 @@ fn record(
         .collect();
     drive.append(&records).map_err(failed)?;
     drive.barrier().map_err(failed)?;
-    catalog.begin()?;
-    for (key, item) in batch.drain(..) {
-        catalog.place_dirs(volume, key.dir)?;
-        catalog.place(volume, &key, &item, None)?;
-    }
-    catalog.commit()
+    catalog.atomically(|| {
+        for (key, item) in batch.drain(..) {
+            catalog.place_dirs(volume, key.dir)?;
+            catalog.place(volume, &key, &item, None)?;
+        }
+        Ok(())
+    })
 }

@@ -8,8 +8,9 @@ use std::os::fd::AsFd;
 use super::drive::{Drive, join, split};
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
-use crate::catalog::place::Placed;
+use crate::catalog::place::{Key, Placed};
 use crate::error::{Code, FileError, FileFault, IoContext, Result};
+use crate::format::item::Item;
 use crate::format::journal::Record;
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
@@ -45,78 +46,73 @@ pub fn apply(
 ) -> Result<Applied> {
     let volume = drive.identity.volume.number;
     let mut applied = Applied::default();
-    loop {
-        let batch = catalog.removable(volume, gone, BATCH)?;
-        if batch.is_empty() || cancel.is_stopped() {
+    let mut before = None;
+    while !cancel.is_stopped() {
+        let batch = catalog.removable(volume, gone, before.as_ref(), BATCH)?;
+        let Some(last) = batch.last() else {
             break;
-        }
+        };
+        before = Some(last.key.clone());
         drive.check_mounted()?;
-        let mut records = Vec::new();
-        let mut any = false;
-        catalog.begin()?;
-        for mut placed in batch {
-            let mut path = catalog.dir_path(placed.key.dir)?;
-            if !path.is_empty() {
-                path.push(b'/');
-            }
-            path.extend_from_slice(
-                placed
-                    .key
-                    .name
-                    .strip_suffix(b"/")
-                    .unwrap_or(&placed.key.name),
-            );
-            placed.item.path = path;
-            match remove(drive, &placed) {
-                Ok(true) => {
-                    if placed.item.kind == Kind::File {
-                        applied.removed_files += 1;
-                        applied.removed_bytes += placed.item.size;
-                    }
-                }
-                Ok(false) => {
-                    applied.left += 1;
-                    progress.fail(FileError {
-                        fault: FileFault::ForeignInTheWay,
-                        path: join(&drive.path, &placed.item.path),
-                        doing: "removing",
-                        errno: None,
-                        message: "it is not what was written there; it was left alone".into(),
-                    });
-                }
-                Err(e) if super::file::target_fault(&e).is_none() => {
-                    catalog.commit()?;
-                    return Err(e.with_code(Code::DriveFailed));
-                }
-                Err(e) => {
-                    applied.left += 1;
-                    progress.fail(FileError::from_error(
-                        FileFault::Failed,
-                        &join(&drive.path, &placed.item.path),
-                        &e,
-                    ));
-                }
-            }
-            // In any case it is no longer ours: removed, or changed by somebody else.
-            catalog.unplace(volume, &placed.key)?;
-            records.push(Record::Removed {
-                path: placed.item.path,
-            });
-            any = true;
-        }
-        drive
-            .append(&records)
-            .map_err(|e| e.with_code(Code::DriveFailed))?;
-        // The drive forgets before the catalog does: a crash between the two only means looking again.
-        let flushed = drive.barrier().map_err(|e| e.with_code(Code::DriveFailed));
-        catalog.commit()?;
-        flushed?;
-        if !any {
-            break;
+        let flushed = catalog.atomically(|| {
+            let removed = remove_batch(drive, catalog, batch, &mut applied, progress);
+            // The drive forgets before the catalog does: a crash between the two only means looking again.
+            removed.and_then(|()| drive.barrier())
+        });
+        if let Err(e) = flushed {
+            // What was appended since the last good barrier may or may not be on the device.
+            let _ = drive.cut_journal();
+            return Err(e.with_code(Code::DriveFailed));
         }
     }
-    mend(drive, catalog, &mut applied, cancel)?;
+    mend(drive, catalog, &mut applied, cancel, progress)?;
     Ok(applied)
+}
+
+fn remove_batch(
+    drive: &mut Drive,
+    catalog: &Catalog,
+    batch: Vec<Placed>,
+    applied: &mut Applied,
+    progress: &Progress,
+) -> Result<()> {
+    let volume = drive.identity.volume.number;
+    let mut records = Vec::new();
+    for mut placed in batch {
+        placed.item.path = catalog.path_of(&placed.key)?;
+        let whole = join(&drive.path, &placed.item.path);
+        match remove(drive, &placed) {
+            Ok(true) => {
+                if placed.item.kind == Kind::File {
+                    applied.removed_files += 1;
+                    applied.removed_bytes += placed.item.size;
+                }
+            }
+            Ok(false) => {
+                // Somebody changed it: it is theirs from here on.
+                applied.left += 1;
+                progress.fail(FileError {
+                    fault: FileFault::ForeignInTheWay,
+                    path: whole,
+                    doing: "removing",
+                    errno: None,
+                    message: "it is not what was written there; it was left alone".into(),
+                });
+            }
+            Err(e) if super::file::target_fault(&e).is_none() => return Err(e),
+            Err(e) => {
+                // Still there and still ours: the next run tries again.
+                applied.left += 1;
+                progress.fail(FileError::from_error(FileFault::Failed, &whole, &e));
+                continue;
+            }
+        }
+        catalog.unplace(volume, &placed.key)?;
+        records.push(Record::Removed {
+            path: placed.item.path,
+        });
+    }
+    drive.append(&records)
 }
 
 /// Removes one entry; `false` when something else stands there. What is not there any more counts as
@@ -145,14 +141,21 @@ fn remove(drive: &Drive, placed: &Placed) -> Result<bool> {
     if item.kind == Kind::Dir {
         return match sys::unlink(dir.as_fd(), name, true) {
             Ok(()) => Ok(true),
-            // Something foreign is in it: the directory stays and is no longer ours.
-            Err(_) => Ok(true),
+            // Something is in it: the directory stays, and stays ours only for what is ours in it.
+            Err(e) if e.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(true),
+            Err(e) => Err(e).at("removing", &path),
         };
     }
     // Two seconds: the step in which FAT keeps times.
     let same_time = (found.mtime.sec - item.mtime.sec).abs() <= 2;
     if item.kind == Kind::File && (found.size != item.size || !same_time) {
         return Ok(false);
+    }
+    if let Some(target) = &item.target {
+        let found = rustix::fs::readlinkat(&dir, name, Vec::new()).at("reading", &path)?;
+        if found.as_bytes() != target.as_slice() {
+            return Ok(false);
+        }
     }
     sys::unlink(dir.as_fd(), name, false).at("removing", &path)?;
     Ok(true)
@@ -164,37 +167,69 @@ fn mend(
     catalog: &Catalog,
     applied: &mut Applied,
     cancel: &CancelToken,
+    progress: &Progress,
 ) -> Result<()> {
     let volume = drive.identity.volume.number;
-    for (key, mut item, want) in catalog.mendable(volume, BATCH)? {
-        if cancel.is_stopped() {
+    let mut after = Key {
+        dir: i64::MIN,
+        name: Vec::new(),
+    };
+    while !cancel.is_stopped() {
+        let batch = catalog.mendable(volume, &after, BATCH)?;
+        let Some((last, _, _)) = batch.last() else {
             break;
+        };
+        after = last.clone();
+        let mut mended = Vec::new();
+        let mut records = Vec::new();
+        for (key, mut item, want) in batch {
+            item.path = catalog.path_of(&key)?;
+            match set(drive, &item, &want) {
+                Ok(true) => {}
+                // Not what was written there: that is for a verification to tell.
+                Ok(false) => continue,
+                Err(e) if super::file::target_fault(&e).is_none() => {
+                    return Err(e.with_code(Code::DriveFailed));
+                }
+                Err(e) => {
+                    let whole = join(&drive.path, &item.path);
+                    progress.fail(FileError::from_error(FileFault::Failed, &whole, &e));
+                    continue;
+                }
+            }
+            (item.mode, item.uid, item.gid) = (want.mode, want.uid, want.gid);
+            records.push(Record::Mended { item: item.clone() });
+            mended.push((key, item));
         }
-        let mut path = catalog.dir_path(key.dir)?;
-        if !path.is_empty() {
-            path.push(b'/');
+        // Durable on the drive before the catalog says so: else a crash would leave it unmended for ever.
+        if let Err(e) = drive.append(&records).and_then(|()| drive.barrier()) {
+            let _ = drive.cut_journal();
+            return Err(e.with_code(Code::DriveFailed));
         }
-        path.extend_from_slice(&key.name);
-        item.path = path;
-        if set(drive, &item.path, &want).is_err() {
-            continue;
-        }
-        (item.mode, item.uid, item.gid) = (want.mode, want.uid, want.gid);
-        drive.append(&[Record::Mended { item: item.clone() }])?;
-        catalog.place(volume, &key, &item, None)?;
-        applied.mended += 1;
+        applied.mended += mended.len() as u64;
+        catalog.atomically(|| {
+            mended
+                .iter()
+                .try_for_each(|(key, item)| catalog.place(volume, key, item, None))
+        })?;
     }
     Ok(())
 }
 
-fn set(drive: &Drive, path: &[u8], want: &Meta) -> Result<()> {
+/// Sets owner and mode; `false` when what stands there is not what was recorded.
+fn set(drive: &Drive, item: &Item, want: &Meta) -> Result<bool> {
+    let path = &item.path;
     let (dir, name) = split(path);
     let dir = sys::open_dir_beneath(drive.root.as_fd(), dir, true).at("opening", path)?;
+    let found = sys::stat_at(dir.as_fd(), name).at("looking at", path)?;
+    if found.kind != Kind::File || found.size != item.size {
+        return Ok(false);
+    }
     let fd = sys::open_for_reading(dir.as_fd(), name).at("opening", path)?;
     let now = sys::stat_fd(fd.as_fd()).at("looking at", path)?;
-    if now.kind != Kind::File || now.size != want.size {
-        return Ok(());
+    if now.kind != Kind::File || now.size != item.size {
+        return Ok(false);
     }
     sys::set_metadata(fd.as_fd(), Some(&now), want).at("setting owner and mode of", path)?;
-    Ok(())
+    Ok(true)
 }

@@ -4,6 +4,8 @@
 //! removed, and last of all the journal. Whatever is cut off in between, the next opening finds either the journal or the
 //! manifest that replaces it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::Write;
 use std::os::fd::AsFd;
 
@@ -14,7 +16,7 @@ use crate::catalog::order::{Ordered, Step};
 use crate::catalog::place::{OnVolume, Placed};
 use crate::catalog::{ROOT_DIR, ROOT_PARENT};
 use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
-use crate::format::item::Algorithm;
+use crate::format::item::{Algorithm, Item};
 use crate::format::manifest::{Header, ManifestWriter};
 use crate::format::{readme, sums};
 use crate::meta::{Kind, Meta};
@@ -56,6 +58,11 @@ pub fn close(
         }
     };
     drive.check_mounted()?;
+    if drive.unsettled {
+        // The journal goes: what it alone knows of is settled first.
+        super::recover::recover(&mut drive, catalog, false, cancel)?;
+    }
+    drive.release_ballast();
     catalog.refresh_dirs(drive.identity.volume.number)?;
     drive.barrier().map_err(failed)?;
     let closed = write_lists(&drive, catalog, cancel, progress).map_err(failed)?;
@@ -108,6 +115,7 @@ fn write_lists(
     let mut lines = Vec::with_capacity(1 << 16);
     let mut closed = Closed::default();
     let mut dirs: Vec<Placed> = Vec::new();
+    let mut leaders = HashMap::new();
     let volume = identity.volume.number;
     let mut entries = Ordered::new(OnVolume { catalog, volume })?;
     while let Some(step) = entries.step()? {
@@ -124,6 +132,7 @@ fn write_lists(
             Step::Entry(placed) => placed,
         };
         placed.item.path = entries.path().to_vec();
+        relink(catalog, volume, &mut placed.item, &mut leaders)?;
         manifest.push(&placed.item)?;
         closed.entries += 1;
         if placed.item.kind == Kind::File {
@@ -151,6 +160,39 @@ fn write_lists(
     own.finish(file, b"manifest.jsonl")?;
     own.finish(sums, b"SHA256SUMS")?;
     Ok(closed)
+}
+
+/// Gives a hard-link group whose first name is not there any more, or is another file now, a new one: the
+/// first of its names that comes by. `leaders` keeps these by the name that went.
+fn relink(
+    catalog: &Catalog,
+    volume: u32,
+    item: &mut Item,
+    leaders: &mut HashMap<Vec<u8>, Vec<u8>>,
+) -> Result<()> {
+    let Some(link) = &item.link else {
+        return Ok(());
+    };
+    let first = match catalog.find(link, false)? {
+        Some(key) => catalog.placement(volume, &key)?,
+        None => None,
+    };
+    let same = first.is_some_and(|first| {
+        let first = first.item;
+        (first.kind, first.size, first.mtime, first.digest)
+            == (item.kind, item.size, item.mtime, item.digest)
+    });
+    if same && *link != item.path {
+        return Ok(());
+    }
+    item.link = match leaders.entry(link.clone()) {
+        Entry::Occupied(leader) => Some(leader.get().clone()),
+        Entry::Vacant(slot) => {
+            slot.insert(item.path.clone());
+            None
+        }
+    };
+    Ok(())
 }
 
 fn set_dir(drive: &Drive, placed: &Placed, progress: &Progress) -> Result<()> {

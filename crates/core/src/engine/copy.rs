@@ -114,10 +114,12 @@ pub fn copy_volume(
         retries: Vec::new(),
         tried: false,
         in_hand: HashSet::new(),
+        blank: catalog.holds_nothing(drive.identity.volume.number)?,
     };
     progress
         .phase
         .store(1, std::sync::atomic::Ordering::Relaxed);
+    drive.begin_ballast();
     let shared = drive.share();
     let mut losses: HashMap<&'static str, u64> = HashMap::new();
     let result = if options.workers == 0 {
@@ -181,6 +183,18 @@ pub fn copy_volume(
         })
     };
     let mut outcome = std::mem::take(&mut writer.outcome);
+    let tried = writer.tried;
+    // Until it is settled below, or by the next opening, more may stand under final names than is recorded.
+    drive.unsettled |= result.is_err() || tried;
+    if writer.full {
+        // Nothing more comes onto it: the room is for what finishes it.
+        drive.release_ballast();
+    }
+    if result.is_ok() && tried {
+        // The flush that found no room came after renames that an earlier one had covered: what of them is
+        // whole stays, as after a crash, read from the device.
+        super::recover::recover(drive, catalog, false, cancel)?;
+    }
     outcome.losses = losses.into_iter().map(|(k, n)| (k.to_owned(), n)).collect();
     outcome.losses.sort();
     result.map(|()| outcome)
@@ -210,6 +224,8 @@ struct Writer<'a> {
     tried: bool,
     /// Hard-linked files (device and inode) of which a first name is under way: neither promised nor failed.
     in_hand: HashSet<(u64, u64)>,
+    /// The volume held nothing when this began.
+    blank: bool,
 }
 
 impl Writer<'_> {
@@ -320,19 +336,20 @@ impl Writer<'_> {
         let mut how = How::Copy;
         if self.links && row.meta.kind == Kind::File && row.meta.nlink > 1 {
             if let Some(mut placed) = self.catalog.linked_on(volume, &key, &row.meta)? {
-                let mut at = self.catalog.dir_path(placed.key.dir)?;
-                if !at.is_empty() {
-                    at.push(b'/');
-                }
-                at.extend_from_slice(&placed.key.name);
-                placed.item.path = at;
+                placed.item.path = self.catalog.path_of(&placed.key)?;
                 how = How::Link(Box::new(placed.item));
             } else if !self.in_hand.insert((row.meta.dev, row.meta.ino)) {
                 *left += 1;
                 return Ok(None);
             }
         }
-        let replaces = self.options.adopt || self.catalog.placement(volume, &key)?.is_some();
+        // On a drive that held nothing of ours when this began no name is ours yet.
+        let ours = if self.blank {
+            None
+        } else {
+            self.catalog.placement(volume, &key)?
+        };
+        let replaces = self.options.adopt || ours.is_some_and(|p| p.item.stored);
         let temp = committer
             .temp_dir()
             .map_err(|e| e.with_code(Code::DriveFailed))?;

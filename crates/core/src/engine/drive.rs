@@ -9,7 +9,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::own::{OwnFiles, from_start, open_journal, own_dir, read_identity};
+use super::ballast::Ballast;
+use super::own::{
+    OwnFiles, from_start, open_journal, own_dir, read_identity, refuse_strange_journal,
+};
 
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::journal::{self, Record};
@@ -60,6 +63,9 @@ pub struct Drive {
     /// What its file system can do.
     pub abilities: Abilities,
     pub(super) journal: Journal,
+    /// Something may stand under a final name that is neither promised nor recorded as failed.
+    pub(super) unsettled: bool,
+    pub(super) ballast: Option<Ballast>,
     mount: u64,
     device: u64,
 }
@@ -94,7 +100,7 @@ impl Drive {
     ///
     /// # Errors
     /// `Code::DriveChanged` when something else is mounted there or the identity is another one;
-    /// `Code::BadFormat` when volume.json cannot be understood; `Code::Io`.
+    /// `Code::BadFormat` when volume.json or the journal cannot be understood; `Code::Io`.
     pub fn open(spec: OpenAs) -> Result<Drive> {
         let root = sys::open_root(&spec.path)?;
         let mount = sys::mount_id(root.as_fd()).at("looking at", &spec.path)?;
@@ -148,13 +154,16 @@ impl Drive {
             Err(e) => return Err(e).at("making", &tmp_path),
         }
         let tmp = sys::open_dir_beneath(own.as_fd(), b"tmp", true).at("opening", &tmp_path)?;
-        // The identity first: a journal without one could be anybody's, and nobody would touch the drive again.
-        let files = OwnFiles {
-            path: &spec.path,
-            own: own.as_fd(),
-            tmp: tmp.as_fd(),
-        };
-        files.write(b"volume.json", &identity.to_bytes()?)?;
+        if !spec.known {
+            // The identity first: a journal without one could be anybody's, and nobody would touch the drive.
+            refuse_strange_journal(own.as_fd(), &spec.path)?;
+            let files = OwnFiles {
+                path: &spec.path,
+                own: own.as_fd(),
+                tmp: tmp.as_fd(),
+            };
+            files.write(b"volume.json", &identity.to_bytes()?)?;
+        }
         let journal = Journal {
             file: open_journal(own.as_fd(), &spec.path)?,
             end: 0,
@@ -172,11 +181,23 @@ impl Drive {
                 symlinks: true,
             },
             journal,
+            unsettled: false,
+            ballast: None,
             mount,
             device,
         };
+        drive.read_journal()?;
         drive.abilities = drive.probe();
-        drive.start_journal(&spec.session)?;
+        if spec.known {
+            drive
+                .own_files()
+                .write(b"volume.json", &drive.identity.to_bytes()?)?;
+        }
+        drive.append(&[Record::Start {
+            session: spec.session,
+            generation: drive.identity.generation,
+            version: journal::VERSION,
+        }])?;
         Ok(drive)
     }
 
@@ -230,9 +251,12 @@ impl Drive {
         Abilities { links, symlinks }
     }
 
-    /// Reads how far the journal is good, cuts off what is not, and begins this session in it.
-    fn start_journal(&mut self, session: &str) -> Result<()> {
+    /// Reads how far the journal is good and cuts off what is not.
+    fn read_journal(&mut self) -> Result<()> {
         let path = self.journal_path();
+        let bad = |message: &str| {
+            Err(Error::new(Code::BadFormat, "reading", message).with_path(&self.journal_path()))
+        };
         let mut last = 0;
         let reader = std::io::BufReader::new(from_start(&self.journal.file)?);
         let good = journal::read(reader, &path, &mut |record| {
@@ -241,6 +265,12 @@ impl Drive {
             }
             Ok(())
         })?;
+        if good.behind_barrier {
+            return bad("it is damaged in the middle: the drive has lost what it had confirmed");
+        }
+        let Some(next_id) = last.checked_add(1) else {
+            return bad("its numbers are used up");
+        };
         if good.torn {
             self.journal
                 .file
@@ -249,12 +279,8 @@ impl Drive {
         }
         self.journal.end = good.bytes;
         self.journal.good = good.bytes;
-        self.journal.next_id = last + 1;
-        self.append(&[Record::Start {
-            session: session.to_owned(),
-            generation: self.identity.generation,
-            version: journal::VERSION,
-        }])
+        self.journal.next_id = next_id;
+        Ok(())
     }
 
     pub(super) fn journal_path(&self) -> Vec<u8> {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
+use super::ballast;
 use super::drive::{Drive, join, split};
 use super::file::{TempDir, Work, target_fault};
 use crate::catalog::Catalog;
@@ -193,6 +194,15 @@ impl<'a> Committer<'a> {
                 Err(e) => self.fail(ready, &e, FileFault::Failed),
             }
         }
+        let lines = kept.iter().map(|r| ballast::lines(&r.item)).sum();
+        if let Err(e) = self.drive.grow_ballast(lines) {
+            // Without room for its lists a file is not on the drive: it is planned anew, for another one.
+            for ready in kept {
+                self.fail(ready, &e, FileFault::NoRoom);
+            }
+            self.ready_bytes = 0;
+            return Ok(Flushed::Good);
+        }
         self.ready = kept;
         self.ready_bytes = 0;
         // Files that are written from here on belong to the next group.
@@ -258,30 +268,39 @@ impl<'a> Committer<'a> {
         let Some(through) = self.committed.iter().map(|r| r.intent).max() else {
             return Ok(());
         };
-        self.catalog.begin()?;
-        let mut last_dir = 0;
-        for ready in &self.committed {
-            let key = &ready.work.key;
-            if key.dir != last_dir {
-                self.catalog.place_dirs(self.volume, key.dir)?;
-                last_dir = key.dir;
+        self.catalog.atomically(|| {
+            let mut last_dir = 0;
+            for ready in &self.committed {
+                let key = &ready.work.key;
+                if key.dir != last_dir {
+                    self.catalog.place_dirs(self.volume, key.dir)?;
+                    last_dir = key.dir;
+                }
+                self.catalog
+                    .place(self.volume, key, &ready.item, Some(&ready.seen))?;
             }
-            self.catalog
-                .place(self.volume, key, &ready.item, Some(&ready.seen))?;
+            Ok(())
+        })?;
+        for ready in &self.committed {
             self.promised_entries += 1;
+            // The content of a hard link was counted with its first name.
+            let content = if ready.item.link.is_none() {
+                ready.item.size
+            } else {
+                0
+            };
             if ready.item.kind == crate::meta::Kind::File {
                 self.promised_files += 1;
-                if ready.work.meta.nlink > 1 {
-                    let meta = &ready.work.meta;
+                self.promised_bytes += content;
+                let meta = &ready.work.meta;
+                if meta.nlink > 1 {
                     self.promised_links.push((meta.dev, meta.ino));
                 }
-                self.promised_bytes += ready.item.size;
                 Progress::add(&self.progress.files, 1);
             }
             Progress::add(&self.progress.entries, 1);
-            Progress::add(&self.progress.durable_bytes, ready.item.size);
+            Progress::add(&self.progress.durable_bytes, content);
         }
-        self.catalog.commit()?;
         self.committed.clear();
         // Tells a later recovery what it need not look at. Should this write fail, the next one does too.
         self.drive.append(&[Record::Durable { through }])
@@ -435,7 +454,7 @@ fn in_the_way(path: &[u8]) -> Error {
 /// Adds an id to a list of inclusive ranges; ids come in any order, mostly rising.
 pub(super) fn push_id(ranges: &mut Vec<(u64, u64)>, id: u64) {
     match ranges.last_mut() {
-        Some((_, last)) if *last + 1 == id => *last = id,
+        Some((_, last)) if last.checked_add(1) == Some(id) => *last = id,
         _ => ranges.push((id, id)),
     }
 }

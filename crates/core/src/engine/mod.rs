@@ -10,6 +10,7 @@
 
 pub mod adopt;
 pub mod apply;
+mod ballast;
 pub mod close;
 pub mod content;
 pub mod copy;

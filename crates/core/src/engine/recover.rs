@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use super::content::digest_of;
 use super::drive::{Drive, join, split};
 use super::epoch::{open_or_make, push_id};
+use super::file::target_fault;
 use super::own::regular;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
@@ -57,16 +58,21 @@ pub fn recover(
 ) -> Result<Recovered> {
     let volume = drive.identity.volume.number;
     let mut done = Recovered::default();
-    catalog.begin()?;
-    if reread {
-        done.manifest_read = read_manifest(drive, catalog, volume)?;
-    }
-    let open = replay(drive, catalog, volume, &mut done)?;
-    catalog.commit()?;
+    let open = catalog.atomically(|| {
+        if reread {
+            done.manifest_read = read_manifest(drive, catalog, volume)?;
+        }
+        replay(drive, catalog, volume, &mut done)
+    })?;
     if !open.is_empty() {
         finish(drive, catalog, volume, open, cancel, &mut done)?;
     }
+    if reread {
+        // The drive may hold less, or something older, than the catalog thought.
+        catalog.need_what_is_nowhere()?;
+    }
     drive.clear_tmp(&|_| false)?;
+    drive.unsettled = false;
     Ok(done)
 }
 
@@ -83,10 +89,15 @@ fn read_manifest(drive: &Drive, catalog: &Catalog, volume: u32) -> Result<bool> 
     regular(&fd, &path)?;
     catalog.clear_volume(volume)?;
     let reader = BufReader::with_capacity(1 << 16, std::fs::File::from(fd));
-    manifest::read(reader, &path, &mut |item| {
+    let header = manifest::read(reader, &path, &mut |item| {
         let key = catalog.key_of(&item)?;
         catalog.place(volume, &key, &item, None)
     })?;
+    let identity = &drive.identity;
+    if header.set != identity.set.id || header.volume != identity.volume.id {
+        let message = "it is the manifest of another volume";
+        return Err(Error::new(Code::BadFormat, "reading", message).with_path(&path));
+    }
     Ok(true)
 }
 
@@ -121,19 +132,16 @@ fn replay(
             }
             Record::Done { ids } => carried_out.extend(ids),
             Record::Durable { through } => {
-                for range in &mut carried_out {
-                    let (first, last) = (range.0, range.1.min(through));
-                    for id in first..=last {
-                        if let Some(intent) = open.remove(&id) {
-                            let key = catalog.key_of(&intent.item)?;
-                            catalog.place_dirs(volume, key.dir)?;
-                            catalog.place(volume, &key, &intent.item, None)?;
-                            done.promised += 1;
-                        }
+                for &(first, last) in carried_out.iter().filter(|(first, _)| *first <= through) {
+                    // By what is open, not by the range: that may say anything.
+                    for (_, intent) in open.range(first..=last.min(through)) {
+                        let key = catalog.key_of(&intent.item)?;
+                        catalog.place_dirs(volume, key.dir)?;
+                        catalog.place(volume, &key, &intent.item, None)?;
+                        done.promised += 1;
                     }
-                    range.0 = range.0.max(through.saturating_add(1));
                 }
-                carried_out.retain(|(first, last)| first <= last);
+                carried_out.retain(|(_, last)| *last > through);
                 // What was intended up to here and not carried out failed then and there.
                 open.retain(|id, _| *id > through);
             }
@@ -146,6 +154,7 @@ fn replay(
             }
             Record::Mended { item } => {
                 let key = catalog.key_of(&item)?;
+                catalog.place_dirs(volume, key.dir)?;
                 catalog.place(volume, &key, &item, None)?;
             }
         }
@@ -191,14 +200,15 @@ fn finish(
     };
     drive.append(&[Record::Done { ids }]).map_err(failed)?;
     drive.barrier().map_err(failed)?;
-    catalog.begin()?;
-    for item in &finished {
-        let key = catalog.key_of(item)?;
-        catalog.place_dirs(volume, key.dir)?;
-        catalog.place(volume, &key, item, None)?;
-        done.finished += 1;
-    }
-    catalog.commit()?;
+    catalog.atomically(|| {
+        for item in &finished {
+            let key = catalog.key_of(item)?;
+            catalog.place_dirs(volume, key.dir)?;
+            catalog.place(volume, &key, item, None)?;
+        }
+        Ok(())
+    })?;
+    done.finished += finished.len() as u64;
     drive.append(&[Record::Durable { through }]).map_err(failed)
 }
 
@@ -212,36 +222,44 @@ fn settle(drive: &Drive, intent: &Intent, cancel: &CancelToken) -> Result<bool> 
         return Ok(sys::open_dir_beneath(drive.root.as_fd(), &item.path, true).is_ok());
     }
     if let Some(temp) = &intent.temp
-        && matches(drive, drive.tmp.as_fd(), temp, item, cancel)?
+        && matches(drive, drive.tmp.as_fd(), temp, item, false, cancel)?
     {
         let (temp_dir, temp_name) = split(temp);
         let path = join(&drive.path, &item.path);
         let from = sys::open_dir_beneath(drive.tmp.as_fd(), temp_dir, true).at("opening", &path)?;
         let (dir, name) = split(&item.path);
-        let to = open_or_make(drive, dir)?;
+        let to = match open_or_make(drive, dir) {
+            Ok(to) => to,
+            // About this entry only, such as a foreign file in the way: the next copy tells of it.
+            Err(e) if target_fault(&e).is_some() => return Ok(false),
+            Err(e) => return Err(e.with_code(Code::DriveFailed)),
+        };
         match sys::rename(from.as_fd(), temp_name, to.as_fd(), name, intent.replaces) {
             Ok(()) => {
                 // Two names of one file: rename(2) does nothing then.
                 let _ = sys::unlink(from.as_fd(), temp_name, false);
                 return Ok(true);
             }
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(e) => {
-                return Err(e)
-                    .at("renaming into place", &path)
-                    .map_err(|e| e.with_code(Code::DriveFailed));
+                let e = Error::io("renaming into place", &path, &e);
+                if target_fault(&e).is_none() {
+                    return Err(e.with_code(Code::DriveFailed));
+                }
             }
         }
     }
-    matches(drive, drive.root.as_fd(), &item.path, item, cancel)
+    matches(drive, drive.root.as_fd(), &item.path, item, true, cancel)
 }
 
-/// Whether what stands at `path` below `root` is what the item says; content is read from the device.
+/// Whether what stands at `path` below `root` is what the item says; content is read from the device. Where
+/// there is no digest a file under its final name is told by size and time: nothing is renamed before its
+/// content is durable. Of a temp file that proves nothing.
 fn matches(
     drive: &Drive,
     root: std::os::fd::BorrowedFd<'_>,
     path: &[u8],
     item: &Item,
+    is_final: bool,
     cancel: &CancelToken,
 ) -> Result<bool> {
     let (dir, name) = split(path);
@@ -266,12 +284,15 @@ fn matches(
         return Ok(false);
     }
     let Some(digest) = &item.digest else {
-        // Nothing to compare the content with: after a crash that is no proof.
-        return Ok(false);
+        return Ok(is_final && (meta.mtime.sec - item.mtime.sec).abs() <= 2);
     };
     let Ok(fd) = sys::open_for_reading(dir.as_fd(), name) else {
         return Ok(false);
     };
-    let found = digest_of(&fd, &join(&drive.path, path), cancel)?;
-    Ok(found == digest.bytes)
+    match digest_of(&fd, &join(&drive.path, path), cancel) {
+        Ok(found) => Ok(found == digest.bytes),
+        Err(e) if e.code == Code::Cancelled => Err(e),
+        // It cannot be read back, so it is not good: it is copied again.
+        Err(_) => Ok(false),
+    }
 }

@@ -12,15 +12,16 @@ use rustix::io::Errno;
 
 use super::records::{Recorded, Records};
 use super::tree::{Seen, Tree, digest, is_nothing};
+use super::words::{error_words, is_device_fault, kind_text, time_difference, words};
 use super::{
     Elsewhere, Finding, FindingKind, KEPT_BYTES, KEPT_FINDINGS, KEPT_RANGES, Report, join,
 };
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
-use crate::error::{Code, Error, Result, strerror};
+use crate::error::{Code, Error, Result};
 use crate::format::Algorithm;
 use crate::format::jobfile::JobEntry;
-use crate::meta::{Kind, Meta, Time};
+use crate::meta::Meta;
 use crate::progress::Progress;
 use crate::sys;
 
@@ -124,11 +125,21 @@ impl Check {
             self.report.backup_bytes += meta.size;
         }
         let (kind, why) = match (&source, &copy) {
+            // It was passed over above.
+            (Seen::Nothing, _) => return Ok(()),
+            (Seen::BehindLink, _) => (
+                FindingKind::Unreadable,
+                "source: a symbolic link is in its path, which is not followed".to_owned(),
+            ),
             (Seen::Failed(e), _) => (FindingKind::Unreadable, format!("source: {}", words(e))),
             (_, Seen::Failed(e)) => {
                 self.report.drive_failed |= is_device_fault(Errno::from_io_error(e));
                 (FindingKind::Unreadable, format!("drive: {}", words(e)))
             }
+            (_, Seen::BehindLink) => (
+                FindingKind::Different,
+                "a symbolic link is in its path on the drive".to_owned(),
+            ),
             (_, Seen::Nothing) => (FindingKind::Missing, "not on the drive".to_owned()),
             (_, Seen::Other(kind)) => (
                 FindingKind::Different,
@@ -144,7 +155,6 @@ impl Check {
                     None => return Ok(()),
                 }
             }
-            (Seen::Nothing, _) => return Ok(()),
         };
         self.find(entry, kind, why, progress);
         Ok(())
@@ -257,7 +267,7 @@ impl Check {
                 Some("content: the source changed while it was read")
             }
             Some(_) => Some("content: as it was written, the source has changed since"),
-            None => Some("content"),
+            None => Some("content: not the same as in the source"),
         })
     }
 
@@ -385,59 +395,6 @@ fn volume_of(catalog: &Catalog, path: &[u8], this: Option<u32>) -> Result<Option
         .query_row((key.dir, key.name, this.unwrap_or(0)), |row| row.get(0))
         .optional()?;
     Ok(found.flatten())
-}
-
-/// How far apart two times are, in words, when it is more than `window_ns`.
-fn time_difference(source: Time, copy: Time, window_ns: u64) -> Option<String> {
-    let ns = |t: Time| i128::from(t.sec) * 1_000_000_000 + i128::from(t.nsec);
-    let apart = ns(source) - ns(copy);
-    let by = apart.unsigned_abs();
-    if by <= u128::from(window_ns) {
-        return None;
-    }
-    let (seconds, rest) = (by / 1_000_000_000, by % 1_000_000_000);
-    let fraction = match rest {
-        0 => String::new(),
-        _ => format!(".{rest:09}").trim_end_matches('0').to_owned(),
-    };
-    let age = if apart > 0 { "older" } else { "newer" };
-    Some(format!(
-        "time: {seconds}{fraction} s {age} on the drive than in the source"
-    ))
-}
-
-/// Errors that speak of the device and not of the file.
-fn is_device_fault(errno: Option<Errno>) -> bool {
-    matches!(
-        errno,
-        Some(Errno::IO | Errno::NODEV | Errno::NXIO | Errno::NOTCONN | Errno::SHUTDOWN)
-    )
-}
-
-fn kind_text(kind: Kind) -> &'static str {
-    match kind {
-        Kind::File => "a file",
-        Kind::Dir => "a directory",
-        Kind::Symlink => "a symbolic link",
-        Kind::Fifo => "a fifo",
-        Kind::Socket => "a socket",
-        Kind::CharDevice | Kind::BlockDevice => "a device",
-    }
-}
-
-fn words(e: &io::Error) -> String {
-    match e.raw_os_error() {
-        Some(errno) => strerror(errno),
-        None => e.to_string(),
-    }
-}
-
-fn error_words(e: &Error) -> String {
-    let cause = match e.errno {
-        Some(errno) => strerror(errno),
-        None => e.message.clone(),
-    };
-    format!("{}: {cause}", e.doing)
 }
 
 fn copy_of(e: &io::Error) -> io::Error {

@@ -27,6 +27,8 @@ pub(super) enum Seen {
     Other(Kind),
     /// Nothing.
     Nothing,
+    /// Unknown: a symbolic link stands in the place of a directory above it, and none is followed.
+    BehindLink,
     /// Unknown: this is what the system answered.
     Failed(io::Error),
 }
@@ -66,9 +68,31 @@ impl Tree {
         match looked {
             Ok(meta) if meta.kind == Kind::File => Seen::File(meta),
             Ok(meta) => Seen::Other(meta.kind),
-            Err(e) if is_nothing(&e) => Seen::Nothing,
-            Err(e) => Seen::Failed(e),
+            Err(e) => match Errno::from_io_error(&e) {
+                // A link is refused with either, depending on where it stands.
+                Some(Errno::NOTDIR | Errno::LOOP) if self.is_behind_link(rel) => Seen::BehindLink,
+                Some(Errno::NOENT | Errno::NOTDIR) => Seen::Nothing,
+                _ => Seen::Failed(e),
+            },
         }
+    }
+
+    /// Whether the first thing above `rel` that is no directory is a symbolic link.
+    fn is_behind_link(&self, rel: &[u8]) -> bool {
+        let mut dir = None;
+        for name in rel.split(|&b| b == b'/') {
+            let at = dir.as_ref().map_or(self.root(), AsFd::as_fd);
+            match sys::stat_at(at, name).map(|meta| meta.kind) {
+                Ok(Kind::Dir) => {}
+                Ok(kind) => return kind == Kind::Symlink,
+                Err(_) => return false,
+            }
+            match sys::open_dir_beneath(at, name, false) {
+                Ok(below) => dir = Some(below),
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     /// Opens the regular file `rel` for reading.

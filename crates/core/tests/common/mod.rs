@@ -129,6 +129,17 @@ impl Lab {
     }
 
     pub fn run_with(&self, catalog: &Catalog, how: &Run, cancel: &CancelToken) -> Result<Ran> {
+        self.run_on(catalog, how, cancel, &|number| self.drive_path(number))
+    }
+
+    /// The same, with drives that lie elsewhere.
+    pub fn run_on(
+        &self,
+        catalog: &Catalog,
+        how: &Run,
+        cancel: &CancelToken,
+        drive_path: &dyn Fn(u32) -> PathBuf,
+    ) -> Result<Ran> {
         let progress = Progress::new();
         let mut ran = Ran {
             run: catalog.begin_run(1)?,
@@ -144,7 +155,7 @@ impl Lab {
         plan(catalog, ran.run, &how.capacities)?;
         for n in 0..how.capacities.len() {
             let number = n as u32 + 1;
-            let mut drive = open_drive(&self.drive_path(number), number)?;
+            let mut drive = open_drive(&drive_path(number), number)?;
             ran.recovered
                 .push(recover(&mut drive, catalog, how.reread, cancel)?);
             ran.applied
@@ -174,21 +185,31 @@ impl Lab {
     }
 }
 
-pub fn open_catalog(path: &Path, source: &Path) -> Catalog {
-    while path.exists() {
-        // A child that another test is about to start holds a copy of the lock until its exec.
-        match Catalog::open(path) {
+/// Tries again while the lock is held: a child that another test is about to start has a copy of it until
+/// its exec.
+pub fn unlocked<T>(mut open: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match open() {
             Err(e) if e.code == Code::CatalogLocked => std::thread::yield_now(),
-            opened => return opened.unwrap(),
+            opened => return opened,
         }
     }
+}
+
+pub fn open_catalog(path: &Path, source: &Path) -> Catalog {
     let set = SetInfo {
         id: SET.into(),
         name: "test".into(),
         created: 1,
     };
-    let catalog = Catalog::create(path, &set).unwrap();
-    catalog.add_source(bytes(source), b"", false, "").unwrap();
+    let catalog = match path.exists() {
+        true => unlocked(|| Catalog::open(path)).unwrap(),
+        false => unlocked(|| Catalog::create(path, &set)).unwrap(),
+    };
+    // Whoever made it may have been killed before the source had joined.
+    if catalog.sources().unwrap().is_empty() {
+        catalog.add_source(bytes(source), b"", false, "").unwrap();
+    }
     catalog
 }
 
