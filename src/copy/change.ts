@@ -11,7 +11,7 @@ import { UserError } from '../errors.js'
 import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog } from '../native/set.js'
-import { type Mount, mounts } from '../native/volume.js'
+import { type Mount, mounts, type PathFacts } from '../native/volume.js'
 import { askForVolume, confirm } from '../prompt/questions.js'
 import type { Verdict } from '../volume/facts.js'
 import { describe, type Look } from '../volume/look.js'
@@ -48,31 +48,28 @@ type Try =
   /** `expected`: it is a drive that this run is done with. */
   | { readonly no: readonly string[]; readonly expected?: true }
 
-/** Finds or asks for drives. */
-export class DriveChange {
-  readonly #catalog: Catalog
-  readonly #context: RunContext
-  readonly #options: CopyOptions
-  readonly #drives: Drives
+/** What a drive change works with. */
+export interface DriveChangeParts {
+  readonly catalog: Catalog
+  readonly context: RunContext
+  readonly options: CopyOptions
+  readonly drives: Drives
   /** Volumes that this run is done with. */
-  readonly #done: ReadonlySet<number>
+  readonly done: ReadonlySet<number>
   /** Where drives are looked for; a path that the user types joins them. */
   readonly outputs: FsName[]
+  /** What the new drive at an output becomes; undefined where nothing of what is left fits on it. */
+  readonly newVolumeAt: (
+    output: FsName,
+  ) => Promise<{ readonly number: number; readonly label: string } | undefined>
+}
 
-  constructor(
-    catalog: Catalog,
-    context: RunContext,
-    options: CopyOptions,
-    drives: Drives,
-    done: ReadonlySet<number>,
-    outputs: FsName[],
-  ) {
-    this.#catalog = catalog
-    this.#context = context
-    this.#options = options
-    this.#drives = drives
-    this.#done = done
-    this.outputs = outputs
+/** Finds or asks for drives. */
+export class DriveChange {
+  readonly #p: DriveChangeParts
+
+  constructor(parts: DriveChangeParts) {
+    this.#p = parts
   }
 
   /**
@@ -81,7 +78,7 @@ export class DriveChange {
    */
   async obtain(wanted: Wanted, full: string | undefined): Promise<Mounted> {
     const reasons: string[] = []
-    for (const output of this.outputs) {
+    for (const output of this.#p.outputs) {
       const tried = await this.#try(output, wanted, full === undefined)
       if ('use' in tried) return tried.use
       // That the drive which was just written is still there is no news at a drive change.
@@ -95,7 +92,7 @@ export class DriveChange {
     full: string | undefined,
     reasons: readonly string[],
   ): Promise<Mounted> {
-    const { prompter, report, cwd, env } = this.#context
+    const { prompter, report, cwd, env } = this.#p.context
     const name = wantedName(wanted)
     report.event({
       type: 'volume-needed',
@@ -116,12 +113,12 @@ export class DriveChange {
     let said: readonly string[] = [...(full === undefined ? [] : [full]), ...reasons]
     let before = await mounts()
     for (;;) {
-      const [first] = this.outputs
+      const [first] = this.#p.outputs
       const answer = await askForVolume(prompter, {
         wanted: `${name} for ${amount(wanted)}`,
         full: said,
         path: first === undefined ? undefined : displayName(first),
-        list: () => listVolumes(this.#catalog.volumes(), prettyBytes),
+        list: () => listVolumes(this.#p.catalog.volumes(), prettyBytes),
         help: [
           'The drive that was written may be unplugged now: nothing is open on it.',
           'Mount the wanted drive, at the same place or another one, and type c, or type its path.',
@@ -132,12 +129,12 @@ export class DriveChange {
       if (answer.action === 'quit') throw new NoDrive('quit')
       if (answer.action === 'eof') throw new NoDrive('nobody')
       const typed = answer.path === undefined ? undefined : typedPath(cwd, answer.path)
-      const places = typed === undefined ? this.outputs : [typed]
+      const places = typed === undefined ? this.#p.outputs : [typed]
       const refused: string[] = []
       for (const place of places) {
         const tried = await this.#try(place, wanted, true)
         if ('use' in tried) {
-          if (typed !== undefined) this.outputs.unshift(typed)
+          if (typed !== undefined) this.#alsoLookAt(typed)
           return tried.use
         }
         refused.push(...tried.no)
@@ -158,22 +155,27 @@ export class DriveChange {
   ): Promise<Mounted | undefined> {
     const old = new Set(before.map(({ id }) => id))
     for (const mount of now) {
-      if (old.has(mount.id) || this.outputs.includes(mount.mountPoint) || mount.readOnly) continue
-      const seen = await this.#drives.look(mount.mountPoint)
+      if (old.has(mount.id) || this.#p.outputs.includes(mount.mountPoint) || mount.readOnly)
+        continue
+      const seen = await this.#p.drives.look(mount.mountPoint)
       if (!this.#fits(seen.verdict, wanted)) continue
       const yes = await confirm(
-        this.#context.prompter,
+        this.#p.context.prompter,
         [`A drive has been mounted at ${displayName(mount.mountPoint)}. Use it?`],
         true,
       )
       if (yes !== 'yes') continue
       const tried = await this.#try(mount.mountPoint, wanted, true)
       if ('use' in tried) {
-        this.outputs.unshift(mount.mountPoint)
+        this.#alsoLookAt(mount.mountPoint)
         return tried.use
       }
     }
     return undefined
+  }
+
+  #alsoLookAt(place: FsName): void {
+    if (!this.#p.outputs.includes(place)) this.#p.outputs.unshift(place)
   }
 
   #fits(verdict: Verdict, wanted: Wanted): boolean {
@@ -181,14 +183,14 @@ export class DriveChange {
     return (
       verdict.kind === 'volume-of-set' &&
       !verdict.clone &&
-      !this.#done.has(verdict.number) &&
+      !this.#p.done.has(verdict.number) &&
       wanted.alsoGood.has(verdict.number)
     )
   }
 
   /** Looks at an output and opens it if it is a drive that the plan wants. `ask`: questions may be put. */
   async #try(output: FsName, wanted: Wanted, ask: boolean): Promise<Try> {
-    const seen = await this.#drives.look(output)
+    const seen = await this.#p.drives.look(output)
     const { verdict, facts } = seen
     const { sentence, hint } = describe(verdict, output)
     const no = (text: string, more?: string): Try => ({
@@ -197,28 +199,26 @@ export class DriveChange {
     switch (verdict.kind) {
       case 'volume-of-set':
         if (verdict.clone) return no(sentence, hint)
-        if (this.#done.has(verdict.number)) {
+        if (this.#p.done.has(verdict.number)) {
           const why = `This run is done with it; ${wantedName(wanted)} is wanted.`
           return { no: [sentence, why], expected: true }
         }
         if (verdict.known && !wanted.alsoGood.has(verdict.number)) {
           return no(sentence, `Nothing is to be written on it; ${wantedName(wanted)} is wanted.`)
         }
-        return { use: await this.#drives.openKnown(output, facts, verdict) }
+        return { use: await this.#p.drives.openKnown(output, facts, verdict) }
       case 'blank':
       case 'foreign':
         if (wanted.known) return no(sentence, `${capital(wantedName(wanted))} is wanted.`)
         if (verdict.kind === 'foreign' && !(await this.#mayShare(output, seen, ask))) {
           return no(sentence, hint)
         }
-        return {
-          use: await this.#drives.openNew(output, facts, wanted.number, wanted.label),
-        }
+        return this.#tryNew(output, facts)
       case 'not-a-directory':
       case 'missing':
       case 'inside-source':
       case 'source-inside':
-        if (this.#context.prompter.canAsk) return no(sentence, hint ?? '')
+        if (this.#p.context.prompter.canAsk) return no(sentence, hint ?? '')
         throw refusedOutput(verdict, sentence, hint)
       case 'just-filled':
         return { no: hint === undefined ? [sentence] : [sentence, hint], expected: true }
@@ -227,16 +227,30 @@ export class DriveChange {
     }
   }
 
+  async #tryNew(output: FsName, facts: PathFacts): Promise<Try> {
+    const volume = await this.#p.newVolumeAt(output)
+    if (volume === undefined) {
+      const free = prettyBytes(facts.space?.free ?? 0)
+      return {
+        no: [
+          `Nothing of what is left fits on ${displayName(output)}, with ${free} free.`,
+          'Make room on it, or mount a larger drive.',
+        ],
+      }
+    }
+    return { use: await this.#p.drives.openNew(output, facts, volume.number, volume.label) }
+  }
+
   /** Whether the free space of a drive with foreign files may be used. Asked once a drive. */
   async #mayShare(output: FsName, seen: Look, ask: boolean): Promise<boolean> {
     const key = `${seen.facts.path}:${seen.facts.fsUuid ?? seen.facts.mount?.id ?? ''}`
-    const { yes, adopt } = this.#options
-    const { report, prompter } = this.#context
-    if (this.#drives.foreignAgreed.has(key)) return true
+    const { yes, adopt } = this.#p.options
+    const { report, prompter } = this.#p.context
+    if (this.#p.drives.foreignAgreed.has(key)) return true
     const { sentence } = describe(seen.verdict, output)
     if (yes || adopt) {
       report.note(`${sentence} They are left alone.`)
-      this.#drives.foreignAgreed.add(key)
+      this.#p.drives.foreignAgreed.add(key)
       return true
     }
     if (!ask || !prompter.canAsk) return false
@@ -245,7 +259,7 @@ export class DriveChange {
       [sentence, 'Use its free space and leave them alone?'],
       false,
     )
-    if (answer === 'yes') this.#drives.foreignAgreed.add(key)
+    if (answer === 'yes') this.#p.drives.foreignAgreed.add(key)
     return answer === 'yes'
   }
 }

@@ -28,7 +28,7 @@ const MEANING: Partial<Record<string, { exit: ExitCode; hint?: string }>> = {
   BAD_INPUT: { exit: Exit.usage },
   COLLISION: {
     exit: Exit.usage,
-    hint: 'Two entries would have the same path on the drives. Nothing was written.',
+    hint: 'Nothing was written. Without --flatten each source stands under its own name; or leave one out with --exclude.',
   },
 }
 

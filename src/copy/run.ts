@@ -24,6 +24,7 @@ import {
   ensureStateDirectory,
   openCatalog,
   otherUsersSet,
+  removeCatalog,
   stateDirectory,
 } from './state.js'
 import { RunTally, tellErrors } from './tally.js'
@@ -44,10 +45,11 @@ export async function runCopy(options: CopyOptions, context: RunContext): Promis
   const sources = await lookAtSources(paths, cwd)
   await refuseBadOutputs(options, sources, context)
 
-  const catalog = await openSet(options, sources, context)
+  const { catalog, created } = await openSet(options, sources, context)
   const run = catalog.beginRun(now())
   const stopInfo = context.onInfoSignal(() => report.line())
   let outcome: { exit: ExitCode; writer: VolumeWriter } | undefined
+  let refused = false
   try {
     outcome = await steps({ options, context, catalog, run, rules, sources, tally, fromJobFile })
   } catch (error) {
@@ -56,11 +58,16 @@ export async function runCopy(options: CopyOptions, context: RunContext): Promis
       report.note('Stopped. The same command again goes on from here.')
       return Exit.interrupted
     }
-    throw nativeToUser(error)
+    const told = nativeToUser(error)
+    refused = told instanceof UserError && told.exit === Exit.usage
+    throw told
   } finally {
     stopInfo()
     catalog.endRun(run, now(), outcome === undefined ? 'broken off' : `exit ${outcome.exit}`)
+    // A set that was refused before it had a drive never began: nothing of it is to lead a later run astray.
+    const never = created && refused && catalog.volumes().length === 0
     catalog.close()
+    if (never) removeCatalog(catalog.file)
   }
   outcome.writer.tellSummary(outcome.exit, (Date.now() - started) / 1000)
   return outcome.exit
@@ -194,7 +201,7 @@ async function openSet(
   options: CopyOptions,
   sources: readonly GivenSource[],
   context: RunContext,
-): Promise<Catalog> {
+): Promise<{ catalog: Catalog; created: boolean }> {
   const { env, cwd, report } = context
   const directory = stateDirectory(env)
   const facts = await Promise.all(options.outputs.map((one) => inspect(path.resolve(cwd, one))))
@@ -213,7 +220,7 @@ async function openSet(
   report.detail(
     `Set ${displayName(choice.name)}, catalog ${displayName(choice.file)}${choice.exists ? '' : ' (new)'}.`,
   )
-  return openCatalog(choice, now())
+  return { catalog: openCatalog(choice, now()), created: !choice.exists }
 }
 
 function now(): number {

@@ -3,11 +3,11 @@
  *
  * A set is its id. `--catalog`, `--set`, the drive that is mounted and the sources all lead to it; when
  * two of them lead to different sets the run stops before anything is opened for writing. Nothing here
- * changes an existing catalog.
+ * changes a catalog of which anything has come.
  */
 
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import path from 'node:path'
 import type { Context } from '../context.js'
@@ -107,6 +107,12 @@ export function openCatalog(choice: Choice, now: number): Catalog {
   } catch (error) {
     throw nativeToUser(error)
   }
+}
+
+/** Removes a catalog of which nothing has come, with what SQLite and the lock keep beside it. */
+export function removeCatalog(file: FsName): void {
+  for (const suffix of ['', '-wal', '-shm', '-journal', '.lock'])
+    rmSync(file + suffix, { force: true })
 }
 
 /**

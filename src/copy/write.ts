@@ -14,14 +14,13 @@ import { CancelledError } from '../native/errors.js'
 import type { Progress as JobProgress } from '../native/job.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, CopyOutcome, Tally } from '../native/set.js'
-import type { VolumeSpace } from '../plan/ledger.js'
 import type { PlanSummary } from '../plan/page.js'
 import type { VolumeName } from '../report/reporter.js'
 import { DriveChange, NoDrive, type Wanted } from './change.js'
-import { type Drives, type Mounted, rfc3339, spaceOfDrive, spaceOfVolume } from './drives.js'
+import { type Drives, type Mounted, rfc3339 } from './drives.js'
 import { counted, driveName } from './messages.js'
 import type { CopyOptions } from './options.js'
-import { makePlan, unseenLike } from './planning.js'
+import { Planner } from './planning.js'
 import { type RunTally, tellErrors } from './tally.js'
 
 /** Milliseconds after which a group of files is made durable. */
@@ -50,7 +49,7 @@ export class VolumeWriter {
   readonly #open = new Map<number, Mounted>()
   /** Volumes that this run is done with. */
   readonly #done = new Set<number>()
-  #plan: PlanSummary = { volumes: [], unplaced: { entries: 0, files: 0, bytes: 0 } }
+  readonly #plan: Planner
   #total = { files: 0, bytes: 0 }
   #unchanged = 0
   #index = 0
@@ -61,14 +60,21 @@ export class VolumeWriter {
   constructor(parts: WriterParts) {
     this.#p = parts
     this.#outputs = parts.options.outputs.map((one) => path.resolve(parts.context.cwd, one))
-    this.#change = new DriveChange(
-      parts.catalog,
-      parts.context,
-      parts.options,
-      parts.drives,
-      this.#done,
-      this.#outputs,
-    )
+    this.#plan = new Planner({
+      ...parts,
+      outputs: this.#outputs,
+      done: this.#done,
+      isOpen: (number) => this.#open.has(number),
+    })
+    this.#change = new DriveChange({
+      ...parts,
+      done: this.#done,
+      outputs: this.#outputs,
+      newVolumeAt: async (output) => {
+        const number = await this.#plan.newVolumeAt(output)
+        return number === undefined ? undefined : { number, label: this.#labelFor(number) }
+      },
+    })
   }
 
   /** What fits nowhere, by the plan in force. */
@@ -181,6 +187,7 @@ export class VolumeWriter {
       if (open === undefined) await this.#opened(mounted)
       await this.#apply(mounted)
       await this.#close(mounted, true, undefined)
+      this.#plan.invalidate()
     }
   }
 
@@ -248,9 +255,10 @@ export class VolumeWriter {
     })
     this.#index += 1
     const removed = await this.#apply(mounted)
+    if (removed > 0) this.#plan.invalidate()
     if (options.adopt || options.selectIndex !== undefined) await this.#adopt(mounted)
     await this.#replan()
-    const share = this.#plan.volumes.find(({ number }) => number === volume.number)
+    const share = this.#plan.share(volume.number)
     let outcome: CopyOutcome | undefined
     if (share !== undefined) {
       report.phaseStart('copy')
@@ -279,11 +287,13 @@ export class VolumeWriter {
       tally.interrupted = outcome.stopped
     }
     if (outcome !== undefined && outcome.noRoom > 0) {
+      this.#plan.invalidate()
       report.detail(
         `${driveName(volume.number, volume.label)} was full before the plan said so; ${counted(outcome.noRoom, 'file')} go to another drive.`,
       )
     }
     this.#done.add(volume.number)
+    this.#p.drives.justFilled = volume.id
     await this.#close(mounted, !tally.interrupted, outcome, removed)
     tally.volumes.push(name)
     if (tally.interrupted) {
@@ -314,6 +324,7 @@ export class VolumeWriter {
   async #adopt(mounted: Mounted): Promise<void> {
     const { context, run } = this.#p
     const coarse = /^(vfat|msdos|exfat|fuse\.exfat|fuseblk|fuse)$/.test(mounted.volume.fsType)
+    this.#plan.invalidate()
     context.report.phaseStart('compare')
     const taken = await mounted.drive.adopt(run, coarse ? 2 : 0, {
       signal: context.stop.orderly,
@@ -341,7 +352,6 @@ export class VolumeWriter {
     })
     report.phaseEnd()
     await drives.noteClosed(mounted, complete, closed)
-    drives.justFilled = volume.id
     report.event({
       type: 'volume-closed',
       volume: { number: volume.number, label: volume.label },
@@ -372,42 +382,12 @@ export class VolumeWriter {
     }
   }
 
-  /** Makes the plan for what is left on the drives that are left. */
+  /** Sees to it that the plan is one for what is left and for the drives that are left. */
   async #replan(): Promise<void> {
-    const { catalog, run, context, options } = this.#p
+    const { context } = this.#p
     context.report.phaseStart('plan')
-    const volumes = catalog.volumes()
-    const spaces: VolumeSpace[] = []
-    const next = volumes.reduce((most, { number }) => Math.max(most, number), 0) + 1
-    let fresh = next
-    const seen = new Set<number>()
-    for (const output of this.#outputs) {
-      const { verdict, facts } = await this.#p.drives.look(output)
-      if (verdict.kind === 'volume-of-set' && !verdict.clone && !seen.has(verdict.number)) {
-        seen.add(verdict.number)
-        if (this.#done.has(verdict.number)) continue
-        const volume = volumes.find(({ number }) => number === verdict.number)
-        spaces.push(
-          spaceOfDrive(facts, verdict.number, volume, options.reserve, options.volumeSizes),
-        )
-      } else if (verdict.kind === 'blank' || verdict.kind === 'foreign') {
-        spaces.push(spaceOfDrive(facts, fresh, undefined, options.reserve, options.volumeSizes))
-        fresh += 1
-      }
-    }
-    const away = volumes.filter(({ number }) => !seen.has(number) && !this.#done.has(number))
-    spaces.push(...away.map((one) => spaceOfVolume(one, options.reserve, options.volumeSizes)))
-    const like = spaces.length > 0 ? spaces : this.#likeKnown()
-    this.#plan = await makePlan(catalog, run, spaces, unseenLike(like, options, fresh), {
-      trustAllocated: this.#p.trustAllocated,
-    })
+    await this.#plan.refresh()
     context.report.phaseEnd()
-  }
-
-  /** All volumes are done: new drives are thought to be like the ones before, and empty. */
-  #likeKnown(): VolumeSpace[] {
-    const { catalog, options } = this.#p
-    return catalog.volumes().map((volume) => spaceOfVolume(volume, options.reserve, []))
   }
 
   #tellProgress(

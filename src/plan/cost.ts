@@ -169,6 +169,8 @@ const STRETCH = MIB
 export class CostModel {
   /** Bytes that the volume costs by itself: our own directory, slack, the file system's growth. */
   readonly fixed: number
+  /** The part of `fixed` that is ours. */
+  readonly ours: number
   readonly fixedInodes: number
   /** No entry costs less than this. */
   readonly least: number
@@ -186,8 +188,9 @@ export class CostModel {
     this.trustAllocated = trustAllocated
     const slack = Math.max(SLACK_MIN, Math.min(SLACK_MAX, space.capacity * SLACK_SHARE))
     const growth = Math.min(p.growthMax, space.capacity * p.growth)
-    const own = space.opened === true ? 0 : OWN_TEXT + OWN_INODES * (this.block + p.inode)
-    this.fixed = slack + growth + own + (space.rewrite ?? 0)
+    const directory = space.opened === true ? 0 : OWN_TEXT + OWN_INODES * (this.block + p.inode)
+    this.ours = directory + (space.rewrite ?? 0)
+    this.fixed = slack + growth + this.ours
     this.fixedInodes = space.opened === true ? 0 : OWN_INODES
     this.least = this.name(1) + this.own(1, false)
   }

@@ -51,7 +51,9 @@ export class Ledger {
   constructor(space: VolumeSpace, trustAllocated = true) {
     this.space = space
     this.model = new CostModel(space, trustAllocated)
-    this.left = room(space) - this.model.fixed
+    // What the file system takes for itself counts against its own space, not against a cap.
+    const { fixed, ours } = this.model
+    this.left = Math.min(free(space) - fixed, capped(space) - ours)
     this.inodesLeft =
       space.inodesFree === 0 ? Number.POSITIVE_INFINITY : space.inodesFree - this.model.fixedInodes
   }
@@ -77,8 +79,14 @@ export class Ledger {
 
 /** What may be written on the drive in all: available, less reserve, within the cap. */
 export function room(space: VolumeSpace): number {
-  const free = space.available - space.reserve
-  if (space.cap === undefined) return free
-  const used = space.used ?? Math.max(0, space.capacity - space.available)
-  return Math.min(free, space.cap - used)
+  return Math.min(free(space), capped(space))
+}
+
+function free(space: VolumeSpace): number {
+  return space.available - space.reserve
+}
+
+function capped(space: VolumeSpace): number {
+  if (space.cap === undefined) return Number.POSITIVE_INFINITY
+  return space.cap - (space.used ?? Math.max(0, space.capacity - space.available))
 }

@@ -219,7 +219,7 @@ impl Catalog {
             self.conn
                 .prepare_cached(
                     "UPDATE entry SET need = 0 WHERE dir = ?1 AND name = ?2 AND need <> 0 AND kind = ?3 \
-                     AND (kind = 1 OR (size = ?4 AND mtime = ?5 AND mtime_ns = ?6))",
+                     AND (kind = 1 OR ((kind <> 0 OR size = ?4) AND mtime = ?5 AND mtime_ns = ?6))",
                 )?
                 .execute(params![
                     key.dir,

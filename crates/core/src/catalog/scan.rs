@@ -104,6 +104,8 @@ pub struct Scan<'c> {
     run: i64,
     source: i64,
     root_dir: i64,
+    /// Whether other sources may have entries in the same directories.
+    shared: bool,
     /// Walk tokens whose listing is still to come.
     pending: HashMap<u64, Place>,
     since_commit: u64,
@@ -124,12 +126,18 @@ impl Catalog {
             [source],
             |r| r.get(0),
         )?;
+        let others: i64 = self.conn.query_row(
+            "SELECT count(*) FROM source WHERE id <> ?1",
+            [source],
+            |r| r.get(0),
+        )?;
         self.conn.execute_batch("BEGIN")?;
         let mut scan = Scan {
             catalog: self,
             run,
             source,
             root_dir: ROOT_DIR,
+            shared: others > 0,
             pending: HashMap::new(),
             since_commit: 0,
             any_gone: false,
@@ -424,10 +432,47 @@ impl Scan<'_> {
     }
 
     fn insert(&mut self, dir: i64, name: &[u8], meta: &Meta, child: i64) -> Result<()> {
-        self.catalog
-            .insert_entry(dir, name, self.source, meta, child, self.run)?;
+        if self.shared {
+            self.refuse_other_kind(dir, name)?;
+        }
+        let inserted = self
+            .catalog
+            .insert_entry(dir, name, self.source, meta, child, self.run);
+        match inserted {
+            Err(e) if e.code == Code::Collision => return Err(self.collision(dir, name)?),
+            other => other?,
+        }
         self.since_commit += 1;
         Ok(())
+    }
+
+    /// A directory and something else have different keys in the catalog and one path on a drive.
+    fn refuse_other_kind(&self, dir: i64, name: &[u8]) -> Result<()> {
+        let other = match name.strip_suffix(b"/") {
+            Some(bare) => bare.to_vec(),
+            None => [name, b"/"].concat(),
+        };
+        let taken: bool = self
+            .catalog
+            .conn
+            .prepare_cached(
+                "SELECT EXISTS(SELECT 1 FROM entry WHERE dir = ?1 AND name = ?2 AND source <> ?3 AND gone = 0)",
+            )?
+            .query_row(params![dir, other, self.source], |r| r.get(0))?;
+        if taken {
+            return Err(self.collision(dir, name)?);
+        }
+        Ok(())
+    }
+
+    fn collision(&self, dir: i64, name: &[u8]) -> Result<Error> {
+        let mut path = self.catalog.dir_path(dir)?;
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name.strip_suffix(b"/").unwrap_or(name));
+        let message = "two of the sources have an entry that would lie there on the drives";
+        Ok(Error::new(Code::Collision, "placing", message).with_path(&path))
     }
 
     /// Marks an entry, and all below it, as gone; a directory only when nothing of another source is

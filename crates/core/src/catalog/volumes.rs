@@ -124,6 +124,19 @@ impl Catalog {
         Ok(())
     }
 
+    /// Whether the catalog knows of nothing on a volume.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn holds_nothing(&self, number: u32) -> Result<bool> {
+        let any: bool = self.conn.query_row(
+            "SELECT EXISTS(SELECT 1 FROM placement WHERE volume = ?1)",
+            [number],
+            |r| r.get(0),
+        )?;
+        Ok(!any)
+    }
+
     /// Regular files on a volume and the bytes of their content, counted.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Closing a drive: directory times, manifest, sums, README, and the word that it is complete.
 //!
-//! The order is the promise: everything flushed, then the manifest durable, then volume.json, then the
-//! journal removed. Whatever is cut off in between, the next opening finds either the journal or the
+//! The order is the promise: everything flushed, then the manifest durable, then volume.json, then `tmp/`
+//! removed, and last of all the journal. Whatever is cut off in between, the next opening finds either the journal or the
 //! manifest that replaces it.
 
 use std::collections::HashMap;
@@ -68,23 +68,26 @@ pub fn close(
     let closed = write_lists(&drive, catalog, cancel, progress).map_err(failed)?;
     drive.identity.closed = date.map(str::to_owned);
     drive
-        .write_own(
+        .own_files()
+        .write(
             b"README.txt",
             readme::text(&drive.identity, Some(Algorithm::Sha256)).as_bytes(),
         )
         .map_err(failed)?;
     drive.barrier().map_err(failed)?;
     drive
-        .write_own(b"volume.json", &drive.identity.to_bytes()?)
-        .map_err(failed)?;
-    let journal = drive.journal_path();
-    sys::unlink(drive.own.as_fd(), b"journal.log", false)
-        .at("removing", &journal)
+        .own_files()
+        .write(b"volume.json", &drive.identity.to_bytes()?)
         .map_err(failed)?;
     drive.clear_tmp(&|_| false).map_err(failed)?;
     let tmp = join(&drive.path, b".mvcopy/tmp");
     sys::unlink(drive.own.as_fd(), b"tmp", true)
         .at("removing", &tmp)
+        .map_err(failed)?;
+    // Last: as long as it stands, whatever is left of this is finished by the next opening.
+    let journal = drive.journal_path();
+    sys::unlink(drive.own.as_fd(), b"journal.log", false)
+        .at("removing", &journal)
         .map_err(failed)?;
     drive.barrier().map_err(failed)?;
     Ok(closed)
@@ -106,9 +109,9 @@ fn write_lists(
         volume: identity.volume.id.clone(),
         number: identity.volume.number,
     };
-    let mut manifest =
-        ManifestWriter::new(drive.begin_own(b"manifest.jsonl")?, &manifest_path, &header)?;
-    let mut sums = drive.begin_own(b"SHA256SUMS")?;
+    let own = drive.own_files();
+    let mut manifest = ManifestWriter::new(own.begin(b"manifest.jsonl")?, &manifest_path, &header)?;
+    let mut sums = own.begin(b"SHA256SUMS")?;
     let mut lines = Vec::with_capacity(1 << 16);
     let mut closed = Closed::default();
     let mut dirs: Vec<Placed> = Vec::new();
@@ -154,8 +157,8 @@ fn write_lists(
     }
     sums.write_all(&lines).at("writing", &sums_path)?;
     let (_, file) = manifest.finish()?;
-    drive.finish_own(file, b"manifest.jsonl")?;
-    drive.finish_own(sums, b"SHA256SUMS")?;
+    own.finish(file, b"manifest.jsonl")?;
+    own.finish(sums, b"SHA256SUMS")?;
     Ok(closed)
 }
 

@@ -114,6 +114,7 @@ pub fn copy_volume(
         retries: Vec::new(),
         tried: false,
         in_hand: HashSet::new(),
+        blank: catalog.holds_nothing(drive.identity.volume.number)?,
     };
     progress
         .phase
@@ -223,6 +224,8 @@ struct Writer<'a> {
     tried: bool,
     /// Hard-linked files (device and inode) of which a first name is under way: neither promised nor failed.
     in_hand: HashSet<(u64, u64)>,
+    /// The volume held nothing when this began.
+    blank: bool,
 }
 
 impl Writer<'_> {
@@ -340,7 +343,12 @@ impl Writer<'_> {
                 return Ok(None);
             }
         }
-        let ours = self.catalog.placement(volume, &key)?;
+        // On a drive that held nothing of ours when this began no name is ours yet.
+        let ours = if self.blank {
+            None
+        } else {
+            self.catalog.placement(volume, &key)?
+        };
         let replaces = self.options.adopt || ours.is_some_and(|p| p.item.stored);
         let Some(temp) = self.temp_dir(committer)? else {
             return Ok(None);

@@ -5,15 +5,12 @@
 //! write elsewhere, and the barrier (syncfs(2) on that descriptor) sees every failed write since then.
 
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use rustix::fs::Mode;
-
 use super::ballast::Ballast;
-use super::own::{from_start, open_journal, own_dir, read_identity};
+use super::own::{OwnFiles, from_start, open_journal, own_dir, read_identity};
 
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::journal::{self, Record};
@@ -157,6 +154,16 @@ impl Drive {
             Err(e) => return Err(e).at("making", &tmp_path),
         }
         let tmp = sys::open_dir_beneath(own.as_fd(), b"tmp", true).at("opening", &tmp_path)?;
+        if !spec.known {
+            // The identity first: a journal without one could be anybody's, and nobody would touch the
+            // drive again.
+            let files = OwnFiles {
+                path: &spec.path,
+                own: own.as_fd(),
+                tmp: tmp.as_fd(),
+            };
+            files.write(b"volume.json", &identity.to_bytes()?)?;
+        }
         let journal = Journal {
             file: open_journal(own.as_fd(), &spec.path)?,
             end: 0,
@@ -182,7 +189,12 @@ impl Drive {
         };
         drive.read_journal(!spec.known)?;
         drive.abilities = drive.probe();
-        drive.write_own(b"volume.json", &drive.identity.to_bytes()?)?;
+        if spec.known {
+            // Only now: a journal that cannot be understood leaves the drive as it was.
+            drive
+                .own_files()
+                .write(b"volume.json", &drive.identity.to_bytes()?)?;
+        }
         drive.append(&[Record::Start {
             session: spec.session,
             generation: drive.identity.generation,
@@ -328,45 +340,13 @@ impl Drive {
         Ok(())
     }
 
-    /// Writes one of our own small files durably: temp file, fsync, rename, fsync of the directory.
-    ///
-    /// # Errors
-    /// `Code::Io`.
-    pub(super) fn write_own(&self, name: &[u8], bytes: &[u8]) -> Result<()> {
-        let mut new = self.begin_own(name)?;
-        let path = join(&join(&self.path, OWN), name);
-        new.write_all(bytes).at("writing", &path)?;
-        self.finish_own(new, name)
-    }
-
-    /// Creates `.mvcopy/tmp/NAME`, to be put into place by [`Drive::finish_own`].
-    ///
-    /// # Errors
-    /// `Code::Io`.
-    pub(super) fn begin_own(&self, name: &[u8]) -> Result<File> {
-        let path = join(&join(&self.path, b".mvcopy/tmp"), name);
-        match sys::unlink(self.tmp.as_fd(), name, false) {
-            Ok(()) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e).at("removing", &path),
+    /// Our own files on the drive.
+    pub(super) fn own_files(&self) -> OwnFiles<'_> {
+        OwnFiles {
+            path: &self.path,
+            own: self.own.as_fd(),
+            tmp: self.tmp.as_fd(),
         }
-        let fd = sys::create_new(self.tmp.as_fd(), name).at("creating", &path)?;
-        // Our own files are for everybody who can read the drive at all.
-        let _ = rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o644));
-        Ok(File::from(fd))
-    }
-
-    /// Flushes a file of [`Drive::begin_own`] and renames it to `.mvcopy/NAME`, durably.
-    ///
-    /// # Errors
-    /// `Code::Io`.
-    pub(super) fn finish_own(&self, file: File, name: &[u8]) -> Result<()> {
-        let path = join(&join(&self.path, OWN), name);
-        sys::sync_file(file.as_fd()).at("flushing", &path)?;
-        sys::close(file.into()).at("closing", &path)?;
-        sys::rename(self.tmp.as_fd(), name, self.own.as_fd(), name, true)
-            .at("renaming into place", &path)?;
-        sys::sync_file(self.own.as_fd()).at("flushing", &path)
     }
 
     /// Removes all of `.mvcopy/tmp`: only what a session of ours left is ever in there.

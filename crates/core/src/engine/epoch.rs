@@ -284,9 +284,15 @@ impl<'a> Committer<'a> {
         })?;
         for ready in &self.committed {
             self.promised_entries += 1;
+            // The content of a hard link was counted with its first name.
+            let content = if ready.item.link.is_none() {
+                ready.item.size
+            } else {
+                0
+            };
             if ready.item.kind == crate::meta::Kind::File {
                 self.promised_files += 1;
-                self.promised_bytes += ready.item.size;
+                self.promised_bytes += content;
                 let meta = &ready.work.meta;
                 if meta.nlink > 1 {
                     self.promised_links.push((meta.dev, meta.ino));
@@ -294,7 +300,7 @@ impl<'a> Committer<'a> {
                 Progress::add(&self.progress.files, 1);
             }
             Progress::add(&self.progress.entries, 1);
-            Progress::add(&self.progress.durable_bytes, ready.item.size);
+            Progress::add(&self.progress.durable_bytes, content);
         }
         self.committed.clear();
         // Tells a later recovery what it need not look at. Should this write fail, the next one does too.

@@ -1,8 +1,9 @@
-//! Opening what is ours on a drive: `.mvcopy`, the journal, volume.json.
+//! What is ours on a drive: opening `.mvcopy`, the journal and volume.json, and replacing our small files.
 //!
 //! A drive may be hostile: nothing is opened through a symlink, and what is no regular file is refused.
 
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
@@ -12,6 +13,58 @@ use super::drive::{OWN, join};
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::volumejson::{self, VolumeJson};
 use crate::sys;
+
+/// Replaces our own files as wholes: what stands under `.mvcopy/NAME` is the old one or the new one.
+pub(super) struct OwnFiles<'d> {
+    /// Where the drive is mounted.
+    pub path: &'d [u8],
+    /// `.mvcopy`.
+    pub own: BorrowedFd<'d>,
+    /// `.mvcopy/tmp`.
+    pub tmp: BorrowedFd<'d>,
+}
+
+impl OwnFiles<'_> {
+    /// Writes one of our own small files durably: temp file, fsync, rename, fsync of the directory.
+    ///
+    /// # Errors
+    /// `Code::Io`.
+    pub fn write(&self, name: &[u8], bytes: &[u8]) -> Result<()> {
+        let mut new = self.begin(name)?;
+        let path = join(&join(self.path, OWN), name);
+        new.write_all(bytes).at("writing", &path)?;
+        self.finish(new, name)
+    }
+
+    /// Creates `.mvcopy/tmp/NAME`, to be put into place by [`OwnFiles::finish`].
+    ///
+    /// # Errors
+    /// `Code::Io`.
+    pub fn begin(&self, name: &[u8]) -> Result<File> {
+        let path = join(&join(self.path, b".mvcopy/tmp"), name);
+        match sys::unlink(self.tmp, name, false) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e).at("removing", &path),
+        }
+        let fd = sys::create_new(self.tmp, name).at("creating", &path)?;
+        // Our own files are for everybody who can read the drive at all.
+        let _ = rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o644));
+        Ok(File::from(fd))
+    }
+
+    /// Flushes a file of [`OwnFiles::begin`] and renames it to `.mvcopy/NAME`, durably.
+    ///
+    /// # Errors
+    /// `Code::Io`.
+    pub fn finish(&self, file: File, name: &[u8]) -> Result<()> {
+        let path = join(&join(self.path, OWN), name);
+        sys::sync_file(file.as_fd()).at("flushing", &path)?;
+        sys::close(file.into()).at("closing", &path)?;
+        sys::rename(self.tmp, name, self.own, name, true).at("renaming into place", &path)?;
+        sys::sync_file(self.own).at("flushing", &path)
+    }
+}
 
 pub(super) fn own_dir(root: BorrowedFd<'_>, drive: &[u8]) -> Result<OwnedFd> {
     let path = join(drive, OWN);
