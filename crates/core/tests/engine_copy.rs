@@ -514,3 +514,99 @@ fn five_thousand_levels() {
         );
     }
 }
+
+#[test]
+fn a_symlink_on_the_drive_leads_no_write_out_of_it() {
+    let lab = Lab::new();
+    lab.file("sub/x", b"x");
+    lab.file("sub/deeper/y", b"y");
+    lab.file("z", b"z");
+    let (d, outside) = (lab.drive_path(1), lab.dir.path().join("outside"));
+    for dir in [&d, &outside] {
+        std::fs::create_dir(dir).unwrap();
+    }
+    symlink(&outside, d.join("sub")).unwrap();
+    symlink(outside.join("z"), d.join("z")).unwrap();
+    let ran = lab.run(&Run::default());
+    assert_eq!((ran.outcomes[0].foreign, ran.outcomes[0].files), (3, 0));
+    // With consent the link itself is replaced, not what it leads to.
+    let ran = lab.run(&Run {
+        adopt: true,
+        ..Run::default()
+    });
+    assert_eq!(ran.outcomes[0].files, 1);
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+    assert!(d.join("z").symlink_metadata().unwrap().is_file());
+}
+
+#[test]
+fn capabilities_attributes_and_lists_of_access_are_kept() {
+    let lab = Lab::new();
+    let path = lab.file("tool", b"#!/bin/sh\n");
+    let run = |program: &str, args: &[&str]| {
+        Command::new(program)
+            .args(args)
+            .arg(&path)
+            .output()
+            .is_ok_and(|o| o.status.success())
+    };
+    // As setcap writes it: cap_net_raw=ep, version 2.
+    let caps = "0x0100000200200000000000000000000000000000";
+    let all = run("setfattr", &["-n", "user.note", "-v", "kept"])
+        && run("setfacl", &["-m", "u:1234:r"])
+        && is_root()
+        && run("chown", &["1234:4321"])
+        && run("chmod", &["0440"])
+        && run("setfattr", &["-n", "security.capability", "-v", caps]);
+    if !all {
+        eprintln!("skipped: no attributes here");
+        return;
+    }
+    let ran = lab.run(&Run::default());
+    assert!(
+        ran.errors.is_empty() && ran.outcomes[0].losses.is_empty(),
+        "{ran:?}"
+    );
+    lab.check();
+    let dump = |path: &Path| {
+        let out = Command::new("getfattr")
+            .args(["-d", "-m", "-", "-e", "hex", "--absolute-names"])
+            .arg(path)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let there = dump(&lab.drive_path(1).join("tool"));
+    assert_eq!(there, dump(&path));
+    assert!(there.iter().any(|l| l.starts_with("security.capability")));
+}
+
+#[test]
+fn a_file_that_is_written_to_all_the_time_is_whole_or_named() {
+    use std::io::Write;
+    let lab = Lab::new();
+    let path = lab.file("log", &vec![1; 400_000]);
+    lab.file("quiet", b"q");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let ran = std::thread::scope(|s| {
+        s.spawn(|| {
+            let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                file.write_all(b"another line").unwrap();
+            }
+        });
+        let ran =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| lab.run(&Run::default())));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        ran.unwrap()
+    });
+    let d = lab.drive_path(1);
+    common::check_lists(&d);
+    assert!(d.join("quiet").exists());
+    let o = &ran.outcomes[0];
+    assert_eq!(
+        (o.changing == 1, d.join("log").exists()),
+        (o.files == 1, o.files == 2)
+    );
+}

@@ -554,3 +554,99 @@ fn another_programs_database_is_left_as_it_is() {
     assert_eq!(e.code, Code::CatalogLocked);
     assert!(e.message.contains(&std::process::id().to_string()));
 }
+
+/// Calls `test` with a small file system mounted as drive 1, and unmounts it whatever comes.
+fn on_tmpfs(lab: &Lab, options: &str, test: impl FnOnce() + std::panic::UnwindSafe) {
+    let one = lab.drive_path(1);
+    std::fs::create_dir(&one).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", options, "none"])
+        .arg(&one)
+        .status();
+    if !mounted.is_ok_and(|s| s.success()) {
+        eprintln!("skipped: mounting does not work here");
+        return;
+    }
+    let result = std::panic::catch_unwind(test);
+    let _ = Command::new("umount").args(["-q", "-l"]).arg(&one).status();
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn a_drive_without_inodes_is_full_and_can_be_closed() {
+    let lab = Lab::new();
+    for n in 0..100 {
+        lab.file(&format!("d{}/f{n:02}", n % 5), b"tiny");
+    }
+    for workers in [0, 2] {
+        let _ = std::fs::remove_file(lab.catalog_path());
+        let _ = std::fs::remove_dir_all(lab.drive_path(1));
+        let _ = std::fs::remove_dir_all(lab.drive_path(2));
+        on_tmpfs(
+            &lab,
+            "size=8m,nr_inodes=60",
+            std::panic::AssertUnwindSafe(|| {
+                let ran = lab.run(&Run {
+                    workers,
+                    epoch: Duration::ZERO,
+                    ..Run::default()
+                });
+                assert!(ran.outcomes[0].no_room > 0, "{ran:?}");
+                assert!(ran.outcomes[0].files >= 20, "{ran:?}");
+                common::check_lists(&lab.drive_path(1));
+                let ran = lab.run(&Run {
+                    capacities: vec![0, u64::MAX],
+                    ..Run::default()
+                });
+                assert!(ran.errors.is_empty(), "{:?}", ran.errors);
+                compare::same_union(&lab.source, &[&lab.drive_path(1), &lab.drive_path(2)]);
+            }),
+        );
+    }
+}
+
+#[test]
+fn a_drive_that_is_unmounted_under_the_writer_leads_no_write_elsewhere() {
+    let lab = Lab::new();
+    source(&lab);
+    let one = lab.drive_path(1);
+    on_tmpfs(
+        &lab,
+        "size=8m",
+        std::panic::AssertUnwindSafe(|| {
+            let catalog = lab.catalog();
+            let (cancel, progress) = Default::default();
+            let run = catalog.begin_run(1).unwrap();
+            let filter = Default::default();
+            let options = multivolumecopy_core::walk::Options::new(&filter);
+            common::scan(&catalog, run, 1, b"", &lab.source, &options).unwrap();
+            common::plan(&catalog, run, &[u64::MAX]).unwrap();
+            let mut drive = common::open_drive(&one, 1).unwrap();
+            let gone = Command::new("umount").arg("-l").arg(&one).status().unwrap();
+            assert!(gone.success());
+            let e = multivolumecopy_core::engine::copy::copy_volume(
+                &mut drive,
+                &catalog,
+                run,
+                &Default::default(),
+                &cancel,
+                &progress,
+            )
+            .unwrap_err();
+            assert_eq!(e.code, Code::DriveChanged, "{e}");
+            let e = multivolumecopy_core::engine::close::close(
+                drive,
+                &catalog,
+                Some("x"),
+                &cancel,
+                &progress,
+            )
+            .unwrap_err();
+            assert_eq!(e.code, Code::DriveChanged, "{e}");
+            assert_eq!(catalog.count_volume(1).unwrap(), (0, 0));
+            assert_eq!(std::fs::read_dir(&one).unwrap().count(), 0);
+        }),
+    );
+}

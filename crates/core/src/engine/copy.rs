@@ -15,7 +15,7 @@ use crossbeam_channel::bounded;
 
 use super::drive::Drive;
 use super::epoch::{Committer, Flushed, Ready};
-use super::file::{Copier, How, Made, SourceRoot, Work};
+use super::file::{Copier, How, Made, SourceRoot, TempDir, Work};
 use super::pool::{Copiers, IN_FLIGHT, Inline, Pool};
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
@@ -350,9 +350,9 @@ impl Writer<'_> {
             self.catalog.placement(volume, &key)?
         };
         let replaces = self.options.adopt || ours.is_some_and(|p| p.item.stored);
-        let temp = committer
-            .temp_dir()
-            .map_err(|e| e.with_code(Code::DriveFailed))?;
+        let Some(temp) = self.temp_dir(committer)? else {
+            return Ok(None);
+        };
         self.progress.set_current(&path);
         let id = committer.next_temp();
         Ok(Some(Work {
@@ -365,6 +365,19 @@ impl Writer<'_> {
             how,
             replaces,
         }))
+    }
+
+    /// Where the next temp file goes; `None` when there is no room for a directory even: the drive is full.
+    fn temp_dir(&mut self, committer: &mut Committer<'_>) -> Result<Option<Arc<TempDir>>> {
+        match committer.temp_dir() {
+            Ok(temp) => Ok(Some(temp)),
+            Err(e) if super::file::target_fault(&e) == Some(FileFault::NoRoom) => {
+                self.outcome.no_room += 1;
+                self.full = true;
+                Ok(None)
+            }
+            Err(e) => Err(e.with_code(Code::DriveFailed)),
+        }
     }
 
     fn take(&mut self, committer: &mut Committer<'_>, work: Work, made: Made) -> Result<()> {
@@ -463,9 +476,9 @@ impl Writer<'_> {
     /// Copies once more what a failed barrier condemned.
     fn retry(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<()> {
         for condemned in std::mem::take(&mut self.retries) {
-            let temp = committer
-                .temp_dir()
-                .map_err(|e| e.with_code(Code::DriveFailed))?;
+            let Some(temp) = self.temp_dir(committer)? else {
+                continue;
+            };
             let id = committer.next_temp();
             let work = Work {
                 id,

@@ -66,6 +66,8 @@ pub struct Drive {
     /// Something may stand under a final name that is neither promised nor recorded as failed.
     pub(super) unsettled: bool,
     pub(super) ballast: Option<Ballast>,
+    /// Bytes that this session's entries will take in the lists.
+    pub(super) lists: u64,
     mount: u64,
     device: u64,
 }
@@ -183,6 +185,7 @@ impl Drive {
             journal,
             unsettled: false,
             ballast: None,
+            lists: 0,
             mount,
             device,
         };

@@ -136,7 +136,8 @@ impl<'a> Committer<'a> {
             }
             let fd =
                 sys::open_dir_beneath(self.drive.tmp.as_fd(), &name, true).at("opening", &path)?;
-            let temp = Arc::new(TempDir { fd, name });
+            let tmp = Arc::clone(&self.drive.tmp);
+            let temp = Arc::new(TempDir { fd, name, tmp });
             self.temp = Some(Arc::clone(&temp));
             return Ok(temp);
         }
