@@ -131,7 +131,6 @@ test('every option is understood, long and short', (t) => {
     '-w',
     '4',
     '-x',
-    '-c',
     '-q',
     '-y',
   )

@@ -133,14 +133,16 @@ for (const [what, lose] of [
   [
     'empty',
     (source: string) =>
-      fs.readdirSync(source).forEach((name) => fs.rmSync(`${source}/${name}`, { recursive: true })),
+      fs.readdirSync(source).forEach((name) => {
+        fs.rmSync(`${source}/${name}`, { recursive: true })
+      }),
   ],
   [
     'without more than half of its files',
     (source: string) =>
-      [...'abcde', 'f'].forEach((name) =>
-        fs.rmSync(`${source}/${name === 'f' ? 'two' : 'one'}/${name}`),
-      ),
+      [...'abcde', 'f'].forEach((name) => {
+        fs.rmSync(`${source}/${name === 'f' ? 'two' : 'one'}/${name}`)
+      }),
   ],
 ] as const) {
   test(`a source that is ${what} is taken as not mounted`, async (t) => {
