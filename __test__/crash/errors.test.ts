@@ -6,7 +6,7 @@
 import type { ExecutionContext } from 'ava'
 import type { RunResult } from '../helpers/cli.js'
 import { rootTest } from '../helpers/root.js'
-import { closedDate, Scene, type SceneOptions } from './scene.js'
+import { Scene, type SceneOptions } from './scene.js'
 import { sample, type Target, targetsOf } from './strace.js'
 
 const LANES = 2
@@ -87,10 +87,11 @@ async function inject(
 
 async function failAndHeal(scene: Scene, target: Target, one: Case): Promise<string[]> {
   scene.reset()
+  const before = scene.closedDates()
   const run = await scene.fail(target, one.error, one.forEver)
   const faults = scene.torn().map((fault) => `torn: ${fault}`)
   if (run.code === 0) faults.push(...scene.faults(new Map()).map((f) => `exit 0, but ${f}`))
-  else faults.push(...dishonest(scene, run))
+  else faults.push(...dishonest(scene, run, before))
   const promised = scene.promised()
   const again = await scene.run()
   if (again.code !== 0) faults.push(`healed: exit ${again.code}\n${again.stderr}`)
@@ -100,20 +101,28 @@ async function failAndHeal(scene: Scene, target: Target, one: Case): Promise<str
   return [title, ...faults, `exit ${run.code}`, run.stdout, run.stderr]
 }
 
-/** What a run that did not do all said wrongly, or did not say. */
-function dishonest(scene: Scene, run: RunResult): string[] {
+/** What a run that did not do all said wrongly, or did not say. `before`: when the drives were complete. */
+function dishonest(
+  scene: Scene,
+  run: RunResult,
+  before: readonly (string | undefined)[],
+): string[] {
   const faults: string[] = []
   if (run.code === null || !HONEST.includes(run.code)) faults.push(`exit ${run.code}`)
   const said = run.stderr + run.stdout
   if (/panick/.test(said)) faults.push('a panic')
   const places = [scene.source, ...scene.drives.map((drive) => drive.path)]
   if (!places.some((place) => said.includes(place))) faults.push('neither file nor drive is named')
-  if (run.code === 23) return faults
-  for (const drive of scene.drives) {
-    if (closedDate(drive.path)) faults.push(`volume.json of ${drive.path} says closed`)
-  }
-  if (/"type":"volume-closed".*"complete":true/.test(run.stdout)) faults.push('said: complete')
   if (/"type":"summary".*"complete":true/.test(run.stdout)) faults.push('the summary: complete')
+  const closed = scene.closedDates().map((date, n) => date !== undefined && date !== before[n])
+  const called = /"type":"volume-closed".*"complete":true/.test(run.stdout) || closed.some(Boolean)
+  if (!called) return faults
+  // A drive is complete when what was planned for it in the end is on it: its own list must agree.
+  faults.push(...scene.listFaults().map((fault) => `called complete, but ${fault}`))
+  // Unless the rest is meant for another drive (4) or is named (23), nothing may be missing.
+  if (run.code !== 4 && run.code !== 23) {
+    faults.push(...scene.missing().map((fault) => `called complete, but ${fault}`))
+  }
   return faults
 }
 
