@@ -121,8 +121,12 @@ export class Scene {
     return [this.host.state, this.host.cwd, ...this.drives.map((drive) => drive.path)]
   }
 
-  run(under: readonly string[] = [], args: readonly string[] = []): Promise<RunResult> {
-    return this.host.run([...this.#args, ...args], { under, env: this.#env })
+  run(
+    under: readonly string[] = [],
+    args: readonly string[] = [],
+    env: Record<string, string> = this.#env,
+  ): Promise<RunResult> {
+    return this.host.run([...this.#args, ...args], { under, env })
   }
 
   /** Runs it undisturbed and gives its calls; the state is the saved one before and after. */
