@@ -121,8 +121,12 @@ export class Scene {
     return [this.host.state, this.host.cwd, ...this.drives.map((drive) => drive.path)]
   }
 
-  run(under: readonly string[] = [], args: readonly string[] = []): Promise<RunResult> {
-    return this.host.run([...this.#args, ...args], { under, env: this.#env })
+  run(
+    under: readonly string[] = [],
+    args: readonly string[] = [],
+    env: Record<string, string> = this.#env,
+  ): Promise<RunResult> {
+    return this.host.run([...this.#args, ...args], { under, env })
   }
 
   /** Runs it undisturbed and gives its calls; the state is the saved one before and after. */
@@ -196,8 +200,18 @@ export class Scene {
     return promised
   }
 
-  /** What is not as it should be after a run that said that all is done. */
-  faults(promised: Promised): string[] {
+  /** Since when each drive says that it is complete. */
+  closedDates(): (string | undefined)[] {
+    return this.drives.map((drive) => closedDate(drive.path))
+  }
+
+  /** Where the drives' own lists and what stands on them disagree. */
+  listFaults(): string[] {
+    return this.drives.flatMap((drive) => sumsFaults(drive.path))
+  }
+
+  /** How the drives together differ from the source. */
+  missing(): string[] {
     const faults: string[] = []
     const roots = this.drives.map((drive) => drive.path)
     const foreign = new Set(this.#foreign.keys())
@@ -205,6 +219,12 @@ export class Scene {
       const name = /^too much: (\S+)/.exec(line)?.[1]?.replace(/^\.\//, '')
       if (name === undefined || !foreign.has(name)) faults.push(line)
     }
+    return faults
+  }
+
+  /** What is not as it should be after a run that said that all is done. */
+  faults(promised: Promised): string[] {
+    const faults = this.missing()
     for (const [name, at] of this.#foreign) {
       const text = fs.existsSync(at) ? fs.readFileSync(at, 'utf8') : 'gone'
       if (text !== `foreign ${name}`) faults.push(`the foreign ${at}: ${text}`)
@@ -241,15 +261,19 @@ function closedFaults(root: string): string[] {
   const rest = fs.readdirSync(own).sort().join()
   if (rest !== 'README.txt,SHA256SUMS,manifest.jsonl,volume.json') faults.push(`left over: ${rest}`)
   if (closedDate(root) === undefined) faults.push('volume.json does not say closed')
+  return [...faults, ...sumsFaults(root)]
+}
+
+function sumsFaults(root: string): string[] {
+  const sums = path.join('.mvcopy', 'SHA256SUMS')
+  const size = fs.statSync(path.join(root, sums), { throwIfNoEntry: false })?.size ?? 0
+  if (size === 0) return []
   try {
-    const sums = path.join('.mvcopy', 'SHA256SUMS')
-    if (fs.statSync(path.join(root, sums)).size > 0) {
-      sh('env', '-C', root, 'sha256sum', '-c', '--quiet', sums)
-    }
+    sh('env', '-C', root, 'sha256sum', '-c', '--quiet', sums)
+    return []
   } catch (error) {
-    faults.push(`sha256sum: ${String(error)}`)
+    return [`sha256sum: ${String(error)}`]
   }
-  return faults
 }
 
 /** The date in volume.json at which the drive was complete. */
