@@ -8,7 +8,7 @@ import { assertUnchanged, fingerprint } from '../helpers/snapshot.js'
 import { sh, tempDir, undo } from '../helpers/temp.js'
 import {
   closes,
-  driveQuestion,
+  drivePrompt,
   ended,
   events,
   lines,
@@ -32,8 +32,17 @@ const whole = (drive: { path: string } | string) =>
 async function answered(terminal: ReturnType<typeof onTerminal>, answer: string): Promise<string> {
   const before = terminal.transcript().length
   terminal.send(`${answer}\r`)
-  await terminal.expect(driveQuestion)
+  await drivePrompt(terminal)
   return terminal.transcript().slice(before)
+}
+
+/** Takes the drive that is offered at this path, and none that another test has mounted. */
+async function accept(terminal: ReturnType<typeof onTerminal>, path: string): Promise<void> {
+  for (;;) {
+    const [, offered] = await terminal.expect(/mounted at (\S+)\. Use it\? \[Y\/n\]> $/)
+    terminal.send(offered === path ? '\r' : 'n\r')
+    if (offered === path) return
+  }
 }
 
 rootTest('no wrong drive is touched, each is named, and the right one is taken', async (t) => {
@@ -49,7 +58,7 @@ rootTest('no wrong drive is touched, each is named, and the right one is taken',
   first.remount({ path: bay })
   const terminal = onTerminal(t, host, [source, '-o', bay])
   await terminal.expect(/Drive 1 .* is done/)
-  await terminal.expect(driveQuestion)
+  await drivePrompt(terminal)
 
   const refuse = async (drive: Drive, says: RegExp, readOnly = false) => {
     drive.remount({ path: bay, readOnly })
@@ -79,7 +88,7 @@ rootTest('no wrong drive is touched, each is named, and the right one is taken',
   await terminal.expect(/2 files or directories \("holiday.txt", "photos"\)/)
   await terminal.expect(/\[y\/N\]> $/)
   terminal.send('n\r')
-  await terminal.expect(driveQuestion)
+  await drivePrompt(terminal)
   assertUnchanged(t, foreign, whole(bay))
   full.unmount()
 
@@ -93,7 +102,7 @@ rootTest('no wrong drive is touched, each is named, and the right one is taken',
   second.remount({ path: bay })
   terminal.send('c\r')
   await terminal.expect(/Drive 2 .* is done/)
-  await terminal.expect(driveQuestion)
+  await drivePrompt(terminal)
   second.unmount()
   // An older drive of the set.
   await refuse(first, /drive 1 \(src.*done with it/s)
@@ -114,7 +123,7 @@ rootTest(
     const bay = shelf([first, second, third])
     first.remount({ path: bay })
     const terminal = onTerminal(t, host, [source, '-o', bay])
-    await terminal.expect(driveQuestion)
+    await drivePrompt(terminal)
     t.regex(await answered(terminal, 'l'), /drive 1 \(src.*\): 2 files, 8.39 MB.*complete/)
     t.regex(await answered(terminal, '?'), /Nothing is held open: drives can be unplugged/)
     t.regex(await answered(terminal, 'x'), /"x" is not one of the answers/)
@@ -130,7 +139,7 @@ rootTest(
     second.remount({ path: bay })
     const again = onTerminal(t, host, [source, '-o', bay])
     await again.expect(/Drive 2 .* is done/)
-    await again.expect(driveQuestion)
+    await drivePrompt(again)
     second.unmount()
     third.remount({ path: bay })
     again.send('c\r')
@@ -150,7 +159,7 @@ rootTest(
     const bay = shelf([first, second])
     first.remount({ path: bay })
     const terminal = onTerminal(t, host, [source, '-o', bay])
-    await terminal.expect(driveQuestion)
+    await drivePrompt(terminal)
     terminal.send('\x04')
     await closes(t, terminal, 4)
     const done = whole(bay)
@@ -179,14 +188,13 @@ rootTest(
     const bay = shelf([first, second, third])
     first.remount({ path: bay })
     const terminal = onTerminal(t, host, [source, '-o', bay])
-    await terminal.expect(driveQuestion)
+    await drivePrompt(terminal)
     first.unmount()
     second.remount({ path: tempDir('media') })
     terminal.send('c\r')
-    await terminal.expect(new RegExp(`mounted at ${second.path}. Use it\\? \\[Y/n\\]> $`))
-    terminal.send('\r')
+    await accept(terminal, second.path)
     await terminal.expect(/Drive 2 .* is done/)
-    await terminal.expect(driveQuestion)
+    await drivePrompt(terminal)
     second.unmount()
     third.remount({ path: tempDir('media') })
     terminal.send(`${third.path}\r`)
@@ -278,7 +286,7 @@ rootTest(
     const bay = shelf([first, small, large])
     first.remount({ path: bay })
     const terminal = onTerminal(t, makeHost(), [source, '-o', bay])
-    await terminal.expect(driveQuestion)
+    await drivePrompt(terminal)
     first.unmount()
     small.remount({ path: bay })
     const before = whole(bay)

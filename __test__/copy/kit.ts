@@ -15,6 +15,20 @@ import { tempDir } from '../helpers/temp.js'
 /** The last line of the question for a drive. */
 export const driveQuestion = /or type a path> $/
 
+/**
+ * Waits for the question for a drive. Drives that other tests mount meanwhile are offered too: they are
+ * declined.
+ */
+export async function drivePrompt(terminal: Terminal): Promise<void> {
+  const stray = /mounted at (\S+)\. Use it\? \[Y\/n\]> $/
+  for (;;) {
+    const [, path] = await terminal.expect(new RegExp(`${driveQuestion.source}|${stray.source}`))
+    if (path === undefined) return
+    if (path.includes(`mvcopy-test-${process.pid}-`)) throw new Error(`${path} is offered`)
+    terminal.send('n\r')
+  }
+}
+
 /** What a file holds: text, or so many random bytes. */
 export type Content = string | number
 

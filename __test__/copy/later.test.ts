@@ -6,7 +6,7 @@ import { type Drive, MiB, makeDrive } from '../helpers/drives.js'
 import { rootTest } from '../helpers/root.js'
 import { assertUnchanged, fingerprint } from '../helpers/snapshot.js'
 import { sh, tempDir } from '../helpers/temp.js'
-import { closes, driveQuestion, ended, events, makeSource, names, onTerminal, put } from './kit.js'
+import { closes, drivePrompt, ended, events, makeSource, names, onTerminal, put } from './kit.js'
 
 const size = 12 * MiB
 const whole = (path: string) => fingerprint(path, { ignore: ['lost+found'] })
@@ -63,7 +63,7 @@ rootTest(
     second.unmount()
     const terminal = onTerminal(t, host, [source, '-o', second.path])
     await terminal.expect(/Please insert drive 2 \(/)
-    await terminal.expect(driveQuestion)
+    await drivePrompt(terminal)
     second.remount()
     terminal.send('c\r')
     await closes(t, terminal, 0)
@@ -107,7 +107,7 @@ test('what is gone stays without a yes: nobody to ask, --keep, no at the termina
   t.deepEqual(differences(source, out), [])
   const after = await host.run([source, '-o', out])
   ended(t, after, 0)
-  t.notRegex(after.stderr, /gone/)
+  t.notRegex(after.stderr, /gone from/)
 })
 
 test('--delete removes without a question, and --max-delete stops before that', async (t) => {
@@ -129,26 +129,14 @@ test('--delete removes without a question, and --max-delete stops before that', 
   t.deepEqual(names(`${out}/two`), ['f', 'g', 'h', 'mine'])
 })
 
-for (const [what, lose] of [
-  [
-    'empty',
-    (source: string) =>
-      fs.readdirSync(source).forEach((name) => {
-        fs.rmSync(`${source}/${name}`, { recursive: true })
-      }),
-  ],
-  [
-    'without more than half of its files',
-    (source: string) =>
-      [...'abcde', 'f'].forEach((name) => {
-        fs.rmSync(`${source}/${name === 'f' ? 'two' : 'one'}/${name}`)
-      }),
-  ],
+for (const [what, lost] of [
+  ['empty', ['one', 'two']],
+  ['without more than half of its files', ['one', 'two/f']],
 ] as const) {
   test(`a source that is ${what} is taken as not mounted`, async (t) => {
     const { host, source, out } = await backedUp(t)
     const before = whole(out)
-    lose(source)
+    for (const name of lost) fs.rmSync(`${source}/${name}`, { recursive: true })
     const run = await host.run([source, '-o', out, '--delete'])
     ended(t, run, 25)
     t.regex(run.stderr, /looks as if it were not mounted/)
@@ -227,7 +215,7 @@ test('what is excluded, not listed or left out of a run is not gone', async (t) 
   ]) {
     const run = await host.run([...args, '--delete'])
     ended(t, run, 0)
-    t.notRegex(run.stderr, /gone/, args.join(' '))
+    t.notRegex(run.stderr, /gone from/, args.join(' '))
     assertUnchanged(t, before, whole(out))
   }
 })
@@ -286,5 +274,21 @@ test('a change of mode alone is mended when the drive is in, and asks for none',
   ended(t, run, 0)
   t.is(fs.statSync(`${out}/one/a`).mode & 0o7777, 0o600)
   t.is(fs.statSync(`${out}/one/a`).ino, inode)
+  t.deepEqual(differences(source, out), [])
+})
+
+test('a directory that is gone goes too, also when nothing was in it', async (t) => {
+  const { host, source, out } = await backedUp(t)
+  fs.mkdirSync(`${source}/hollow`)
+  fs.symlinkSync('one/a', `${source}/link`)
+  ended(t, await host.run([source, '-o', out]), 0)
+  t.deepEqual(differences(source, out), [])
+  fs.rmdirSync(`${source}/hollow`)
+  const kept = await host.run([source, '-o', out])
+  t.regex(kept.stderr, /1 entry gone from the source/)
+  ended(t, await host.run([source, '-o', out, '--delete']), 0)
+  t.deepEqual(differences(source, out), [])
+  fs.rmSync(`${source}/link`)
+  ended(t, await host.run([source, '-o', out, '--delete']), 0)
   t.deepEqual(differences(source, out), [])
 })

@@ -291,7 +291,8 @@ test('nothing in a name, a label or a sentence can move the cursor or forge a li
 test('every event reads as lines without leftovers', (t) => {
   for (const event of events) {
     const lines = eventLines(event, (name) => name)
-    t.true(lines.length > 0, event.type)
+    // The question for a drive says it itself.
+    t.is(lines.length > 0, event.type !== 'volume-needed', event.type)
     for (const { text } of lines) t.notRegex(text, /undefined|NaN|\[object/, event.type)
   }
   t.deepEqual(

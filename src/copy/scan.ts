@@ -21,6 +21,9 @@ import { fileSystemId, type JoinedSource } from './sources.js'
 import { ensureStateDirectory, stateDirectory } from './state.js'
 import { type RunTally, tellErrors } from './tally.js'
 
+/** Paths that are gone and are shown. */
+const NAMED = 20
+
 /** Walks the sources into the catalog. Rejects with `UserError` where a guard stops the run. */
 export async function scanSources(
   catalog: Catalog,
@@ -123,10 +126,15 @@ export async function decideRemoval(
   context: RunContext,
 ): Promise<boolean> {
   const gone = catalog.goneOnVolumes()
-  if (gone.files === 0 && catalog.gonePaths(1).length === 0) return false
+  const shown = catalog.gonePaths(NAMED)
+  if (shown.length === 0) return false
   const { report, prompter } = context
+  const what =
+    gone.files > 0
+      ? counted(gone.files, 'file')
+      : `${counted(shown.length, 'entry', 'entries')}${shown.length < NAMED ? '' : ' or more'}`
   if (options.deletePolicy === 'keep') {
-    report.note(`${counted(gone.files, 'file')} gone from the source: kept on the drives (--keep).`)
+    report.note(`${what} gone from the source: kept on the drives (--keep).`)
     return false
   }
   if (options.maxDelete !== undefined && gone.files > options.maxDelete) {
@@ -135,13 +143,12 @@ export async function decideRemoval(
       { exit: Exit.guard, hint: 'Nothing was written. Raise --max-delete, or use --keep.' },
     )
   }
-  const shown = catalog.gonePaths(20)
   const lines = shown.map(
     ({ path: gonePath, value }) => `  ${displayName(gonePath)} (drive ${value})`,
   )
   if (gone.files > shown.length)
     lines.push(`  and ${(gone.files - shown.length).toLocaleString('en-US')} more`)
-  const title = `${counted(gone.files, 'file')} gone from the source and still on the drives:`
+  const title = `${what} gone from the source and still on the drives:`
   if (options.deletePolicy === 'delete') {
     report.block([title, ...lines])
     return true

@@ -182,15 +182,16 @@ export class VolumeWriter {
     if (this.#plan.unplaced.entries > 0) tally.note(Exit.partial)
   }
 
-  /** Removes what may go from the drives of this set that are in and that the plan gives nothing. */
+  /** Removes and mends what there is on the drives of this set that are in and that the plan gives nothing. */
   async #applyToIdle(): Promise<void> {
-    if (!this.removeGone) return
+    const { drives, catalog } = this.#p
     const wanted = new Set(this.#plan.volumes.map(({ number }) => number))
     for (const output of this.#outputs) {
-      const { verdict, facts } = await this.#p.drives.look(output)
+      const { verdict, facts } = await drives.look(output)
       if (verdict.kind !== 'volume-of-set' || verdict.clone || wanted.has(verdict.number)) continue
+      if (!this.removeGone && !catalog.needsMending(verdict.number)) continue
       const open = this.#open.get(verdict.number)
-      const mounted = open ?? (await this.#p.drives.openKnown(output, facts, verdict))
+      const mounted = open ?? (await drives.openKnown(output, facts, verdict))
       if (open === undefined) await this.#opened(mounted)
       const removed = await this.#apply(mounted)
       await this.#close(mounted, true, undefined, removed)

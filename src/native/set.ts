@@ -154,6 +154,11 @@ export class Catalog {
     return call(() => this.#native.countVolume(number))
   }
 
+  /** Whether a volume holds something of which only owner or mode differ from the source's. */
+  needsMending(number: number): boolean {
+    return call(() => this.#native.needsMending(number))
+  }
+
   scan(options: ScanOptions, job?: RunJobOptions): Promise<Tally[]> {
     return runJob(() => this.#native.scan(options), job)
   }

@@ -32,8 +32,9 @@ interface Parameters {
   readonly sparse: boolean
   /** The largest file. */
   readonly maxFile: number
-  /** Share of the capacity that the file system's own growth may take, up to `growthMax`. */
+  /** Share of the capacity that the file system's own growth may take, within these. */
   readonly growth: number
+  readonly growthMin: number
   readonly growthMax: number
 }
 
@@ -53,6 +54,7 @@ const EXT: Parameters = {
   sparse: true,
   maxFile: Number.MAX_SAFE_INTEGER,
   growth: 0,
+  growthMin: 0,
   growthMax: 0,
 }
 
@@ -82,8 +84,10 @@ const KINDS: Readonly<Record<string, Parameters>> = {
     nameFactor: 3,
     fill: 2.9,
     directoryBlocks: 0,
-    // Space is given out in chunks; one for metadata may be opened and stay nearly empty.
+    // Space is given out in chunks; one for metadata may be opened and stay nearly empty. What the file
+    // system keeps back for itself grows with its trees, and a drive that is full takes not even a rename.
     growth: 0.02,
+    growthMin: 8 * MIB,
     growthMax: 2048 * MIB,
   },
   tmpfs: { ...EXT, inlineLink: 127, perExtent: 0, entry: 0, nameFactor: 0, directoryBlocks: 0 },
@@ -187,7 +191,7 @@ export class CostModel {
     this.perByte = kind === 'ext2' || kind === 'ext3' ? 4.1 / this.block : p.perByte
     this.trustAllocated = trustAllocated
     const slack = Math.max(SLACK_MIN, Math.min(SLACK_MAX, space.capacity * SLACK_SHARE))
-    const growth = Math.min(p.growthMax, space.capacity * p.growth)
+    const growth = Math.max(p.growthMin, Math.min(p.growthMax, space.capacity * p.growth))
     const directory = space.opened === true ? 0 : OWN_TEXT + OWN_INODES * (this.block + p.inode)
     this.ours = directory + (space.rewrite ?? 0)
     this.fixed = slack + growth + this.ours

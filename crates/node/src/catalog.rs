@@ -499,6 +499,12 @@ impl Catalog {
         })
     }
 
+    /// Whether a volume holds something of which only owner or mode differ from the source's.
+    #[napi(catch_unwind)]
+    pub fn needs_mending(&self, env: &Env, number: u32) -> Result<bool> {
+        self.with(env, |c| c.needs_mending(number))
+    }
+
     /// Regular files on a volume, counted.
     #[napi(catch_unwind)]
     pub fn count_volume(&self, env: &Env, number: u32) -> Result<AmountJs> {

@@ -58,6 +58,22 @@ impl Catalog {
         Ok(out)
     }
 
+    /// Whether a volume holds a file or directory of which only owner or mode differ from the source's.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn needs_mending(&self, volume: u32) -> Result<bool> {
+        Ok(self.conn.query_row(
+            "SELECT EXISTS(SELECT 1 FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
+             WHERE p.volume = ?1 AND p.kind <= 1 AND p.stored = 1 AND e.kind = p.kind AND e.need = 0 \
+             AND e.gone = 0 AND e.ino <> 0 \
+             AND (p.kind = 1 OR (p.size = e.size AND p.mtime = e.mtime AND p.mtime_ns = e.mtime_ns)) \
+             AND (p.mode <> e.mode OR p.uid <> e.uid OR p.gid <> e.gid))",
+            [volume],
+            |r| r.get(0),
+        )?)
+    }
+
     /// Forgets all that a volume holds, before its manifest is read anew.
     ///
     /// # Errors
@@ -118,7 +134,8 @@ impl Catalog {
     pub fn gone_paths(&self, limit: usize) -> Result<Vec<(Vec<u8>, u32)>> {
         let mut stmt = self.conn.prepare(&format!(
             "SELECT e.dir, e.name, p.volume FROM entry e JOIN placement p \
-             ON p.dir = e.dir AND p.name = e.name WHERE e.gone = {THIS_RUN} AND p.kind <> 1 LIMIT ?1"
+             ON p.dir = e.dir AND p.name = e.name WHERE e.gone = {THIS_RUN} \
+             ORDER BY p.kind = 1 LIMIT ?1"
         ))?;
         let rows = stmt
             .query_map([limit as i64], |r| {
