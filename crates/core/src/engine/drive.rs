@@ -155,8 +155,14 @@ impl Drive {
         }
         let tmp = sys::open_dir_beneath(own.as_fd(), b"tmp", true).at("opening", &tmp_path)?;
         if !spec.known {
-            // The identity first: a journal without one could be anybody's, and nobody would touch the
-            // drive again.
+            // A journal that tells of a volume without an identity is somebody's: nothing is written.
+            let found = sys::stat_at(own.as_fd(), b"journal.log");
+            if found.is_ok_and(|m| m.size > 0) {
+                let path = join(&spec.path, b".mvcopy/journal.log");
+                let message = "it tells of a volume, but there is no volume.json beside it";
+                return Err(Error::new(Code::BadFormat, "reading", message).with_path(&path));
+            }
+            // The identity first: else a crash would leave such a journal.
             let files = OwnFiles {
                 path: &spec.path,
                 own: own.as_fd(),
@@ -187,7 +193,7 @@ impl Drive {
             mount,
             device,
         };
-        drive.read_journal(!spec.known)?;
+        drive.read_journal()?;
         drive.abilities = drive.probe();
         if spec.known {
             // Only now: a journal that cannot be understood leaves the drive as it was.
@@ -253,8 +259,8 @@ impl Drive {
         Abilities { links, symlinks }
     }
 
-    /// Reads how far the journal is good and cuts off what is not; `new` is for a drive without an identity.
-    fn read_journal(&mut self, new: bool) -> Result<()> {
+    /// Reads how far the journal is good and cuts off what is not.
+    fn read_journal(&mut self) -> Result<()> {
         let path = self.journal_path();
         let bad = |message: &str| {
             Err(Error::new(Code::BadFormat, "reading", message).with_path(&self.journal_path()))
@@ -267,9 +273,6 @@ impl Drive {
             }
             Ok(())
         })?;
-        if new && good.records > 0 {
-            return bad("it tells of a volume, but there is no volume.json beside it");
-        }
         if good.behind_barrier {
             return bad("it is damaged in the middle: the drive has lost what it had confirmed");
         }
