@@ -27,6 +27,8 @@ export interface SceneOptions {
   readonly eachFile?: boolean
   /** Files that make it too much for one drive of 800 kB. Default false. */
   readonly bulk?: boolean
+  /** A file for which space is claimed first. Default false. */
+  readonly large?: boolean
   /** Further arguments. */
   readonly args?: readonly string[]
 }
@@ -84,6 +86,7 @@ export class Scene {
     if (options.bulk) {
       for (let n = 0; n < 4; n += 1) write(scene.source, `bulk/${n}`, Buffer.alloc(150_000, `${n}`))
     }
+    if (options.large) write(scene.source, 'bulk/large', Buffer.alloc(1_200_000, 'large '))
     scene.#remember(scene.source)
     scene.save()
     return scene
@@ -123,11 +126,13 @@ export class Scene {
   }
 
   /** Runs it undisturbed and gives its calls; the state is the saved one before and after. */
-  async calls(names?: readonly string[]): Promise<Call[]> {
+  async calls(
+    names?: readonly string[],
+    roots: readonly string[] = this.drives.map((drive) => drive.path),
+  ): Promise<Call[]> {
     this.reset()
     const run = await this.run(tracing(this.#log, names))
     if (run.code !== 0) throw new Error(`an undisturbed run: ${run.stderr}`)
-    const roots = this.drives.map((drive) => drive.path)
     const calls = readCalls(this.#log, roots)
     this.reset()
     return calls
@@ -141,9 +146,28 @@ export class Scene {
     }
   }
 
-  /** Runs it with calls that fail. */
+  /** Runs it with a call that fails, with what `--json` prints. */
   fail(target: Target, error: string, forEver: boolean): Promise<RunResult> {
-    return this.run(injecting(target, `error=${error}`, this.#log, forEver))
+    return this.run(injecting(target, `error=${error}`, this.#log, forEver), ['--json'])
+  }
+
+  /** Runs it with a call that fails, and gives its calls; of a failed one the line says INJECTED. */
+  async failTraced(
+    target: Target,
+    error: string,
+    forEver: boolean,
+    names: readonly string[],
+  ): Promise<{ run: RunResult; calls: Call[] }> {
+    const when = `${target.nth}${forEver ? '+' : ''}`
+    const inject = ['-e', `inject=${target.call.name}:error=${error}:when=${when}`]
+    const run = await this.run([...tracing(this.#log, names), ...inject], ['--json'])
+    return {
+      run,
+      calls: readCalls(
+        this.#log,
+        this.drives.map((drive) => drive.path),
+      ),
+    }
   }
 
   /** What stands under a final name and is neither an old nor a new version in full. */

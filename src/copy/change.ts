@@ -7,8 +7,6 @@
 
 import prettyBytes from 'pretty-bytes'
 import type { RunContext } from '../context.js'
-import { UserError } from '../errors.js'
-import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog } from '../native/set.js'
 import { type Mount, mounts, type PathFacts } from '../native/volume.js'
@@ -27,16 +25,18 @@ export interface Wanted {
   readonly known: boolean
   readonly files: number
   readonly bytes: number
+  /** Whether the plan needs new drives as well. */
+  readonly newToo: boolean
   /** Numbers of all volumes that the plan still has something for. */
   readonly alsoGood: ReadonlySet<number>
 }
 
 /** The user, or the lack of one, ended the run at a prompt. */
 export class NoDrive extends Error {
-  /** `quit`: the user said so; `nobody`: there is nobody to ask. */
-  readonly why: 'quit' | 'nobody'
+  /** `quit`: the user said so; `nobody`: there is nobody to ask; `read-only`: nor can what is there be written. */
+  readonly why: 'quit' | 'nobody' | 'read-only'
 
-  constructor(why: 'quit' | 'nobody') {
+  constructor(why: 'quit' | 'nobody' | 'read-only') {
     super(why)
     this.why = why
   }
@@ -46,7 +46,7 @@ export class NoDrive extends Error {
 type Try =
   | { readonly use: Mounted }
   /** `expected`: it is a drive that this run is done with. */
-  | { readonly no: readonly string[]; readonly expected?: true }
+  | { readonly no: readonly string[]; readonly expected?: true; readonly kind?: Verdict['kind'] }
 
 /** What a drive change works with. */
 export interface DriveChangeParts {
@@ -78,19 +78,22 @@ export class DriveChange {
    */
   async obtain(wanted: Wanted, full: string | undefined): Promise<Mounted> {
     const reasons: string[] = []
+    const seen = new Set<Verdict['kind']>()
     for (const output of this.#p.outputs) {
       const tried = await this.#try(output, wanted, full === undefined)
       if ('use' in tried) return tried.use
+      if (tried.kind !== undefined) seen.add(tried.kind)
       // That the drive which was just written is still there is no news at a drive change.
       if (!('expected' in tried && full !== undefined)) reasons.push(...tried.no)
     }
-    return this.#ask(wanted, full, reasons)
+    return this.#ask(wanted, full, reasons, seen)
   }
 
   async #ask(
     wanted: Wanted,
     full: string | undefined,
     reasons: readonly string[],
+    seen: ReadonlySet<Verdict['kind']>,
   ): Promise<Mounted> {
     const { prompter, report, cwd, env } = this.#p.context
     const name = wantedName(wanted)
@@ -102,13 +105,9 @@ export class DriveChange {
     })
     if (!prompter.canAsk) {
       for (const line of reasons) report.error(line)
-      throw new UserError(
-        `${capital(name)} is needed for ${amount(wanted)}, and nobody can be asked.`,
-        {
-          exit: Exit.needed,
-          hint: 'Mount it and run the same command again: it goes on from here.',
-        },
-      )
+      report.error(`${capital(name)} is needed for ${amount(wanted)}, and nobody can be asked.`)
+      report.note('Mount it and run the same command again: it goes on from here.')
+      throw new NoDrive(seen.has('read-only') ? 'read-only' : 'nobody')
     }
     let said: readonly string[] = [...(full === undefined ? [] : [full]), ...reasons]
     let before = await mounts()
@@ -119,15 +118,13 @@ export class DriveChange {
         full: said,
         path: first === undefined ? undefined : displayName(first),
         list: () => listVolumes(this.#p.catalog.volumes(), prettyBytes),
-        help: [
-          'The drive that was written may be unplugged now: nothing is open on it.',
-          'Mount the wanted drive, at the same place or another one, and type c, or type its path.',
-          'Nothing is deleted from a drive that is not the wanted one.',
-        ],
+        help: ['Nothing is deleted from a drive that is not the wanted one.'],
         home: env.HOME,
       })
       if (answer.action === 'quit') throw new NoDrive('quit')
-      if (answer.action === 'eof') throw new NoDrive('nobody')
+      if (answer.action === 'eof') {
+        throw new NoDrive(this.#p.context.stop.requested ? 'quit' : 'nobody')
+      }
       const typed = answer.path === undefined ? undefined : typedPath(cwd, answer.path)
       const places = typed === undefined ? this.#p.outputs : [typed]
       const refused: string[] = []
@@ -153,9 +150,11 @@ export class DriveChange {
     now: readonly Mount[],
     wanted: Wanted,
   ): Promise<Mounted | undefined> {
-    const old = new Set(before.map(({ id }) => id))
+    // The kernel gives the number of a mount that has gone to the next one.
+    const key = ({ id, device, mountPoint }: Mount): string => `${id} ${device} ${mountPoint}`
+    const old = new Set(before.map(key))
     for (const mount of now) {
-      if (old.has(mount.id) || this.#p.outputs.includes(mount.mountPoint) || mount.readOnly)
+      if (old.has(key(mount)) || this.#p.outputs.includes(mount.mountPoint) || mount.readOnly)
         continue
       const seen = await this.#p.drives.look(mount.mountPoint)
       if (!this.#fits(seen.verdict, wanted)) continue
@@ -179,7 +178,8 @@ export class DriveChange {
   }
 
   #fits(verdict: Verdict, wanted: Wanted): boolean {
-    if (verdict.kind === 'blank' || verdict.kind === 'foreign') return !wanted.known
+    if (verdict.kind === 'blank' || verdict.kind === 'foreign')
+      return !wanted.known || wanted.newToo
     return (
       verdict.kind === 'volume-of-set' &&
       !verdict.clone &&
@@ -195,6 +195,7 @@ export class DriveChange {
     const { sentence, hint } = describe(verdict, output)
     const no = (text: string, more?: string): Try => ({
       no: more === undefined ? [text] : [text, more],
+      kind: verdict.kind,
     })
     switch (verdict.kind) {
       case 'volume-of-set':
@@ -209,9 +210,14 @@ export class DriveChange {
         return { use: await this.#p.drives.openKnown(output, facts, verdict) }
       case 'blank':
       case 'foreign':
-        if (wanted.known) return no(sentence, `${capital(wantedName(wanted))} is wanted.`)
+        if (wanted.known && !wanted.newToo) {
+          return no(sentence, `${capital(wantedName(wanted))} is wanted.`)
+        }
         if (verdict.kind === 'foreign' && !(await this.#mayShare(output, seen, ask))) {
-          return no(sentence, hint)
+          return no(
+            sentence,
+            `${hint ?? ''} With -y its free space is used and they are left alone.`,
+          )
         }
         return this.#tryNew(output, facts)
       case 'not-a-directory':
@@ -249,7 +255,11 @@ export class DriveChange {
     if (this.#p.drives.foreignAgreed.has(key)) return true
     const { sentence } = describe(seen.verdict, output)
     if (yes || adopt) {
-      report.note(`${sentence} They are left alone.`)
+      report.note(
+        adopt
+          ? `${sentence} What is equal is taken over, what stands in the way of a newer file is replaced.`
+          : `${sentence} They are left alone.`,
+      )
       this.#p.drives.foreignAgreed.add(key)
       return true
     }

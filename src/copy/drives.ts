@@ -69,7 +69,9 @@ export class Drives {
       mkdirSync(seen.facts.path)
       seen = await look(output, this.#judgeContext())
     }
-    for (const warning of seen.warnings) {
+    // Of what is not used there is nothing to warn.
+    const usable = ['blank', 'foreign', 'volume-of-set'].includes(seen.verdict.kind)
+    for (const warning of usable ? seen.warnings : []) {
       const text = describeWarning(warning, output)
       if (this.#told.has(text)) continue
       this.#told.add(text)

@@ -78,10 +78,22 @@ export class Planner {
       if (this.#holds(basis)) return
       const { catalog, run, options, trustAllocated } = this.#p
       const like = basis.spaces.length > 0 ? basis.spaces : this.#likeKnown()
-      const fold = new PlanFold(basis.spaces, unseenLike(like, options, basis.next), {
-        trustAllocated,
-      })
+      const unseen = unseenLike(like, options, basis.next)
+      // Drives on the shelf get something new only where that saves a new drive: fetching one is the cost.
+      let fold = new PlanFold(basis.spaces, unseen, { trustAllocated })
       await catalog.plan(run, (page) => fold.page(page))
+      const needsNew = fold.finish().volumes.some(({ known }) => !known)
+      if (needsNew && basis.spaces.some(({ homeOnly }) => homeOnly)) {
+        const open = basis.spaces.map((space) => ({ ...space, homeOnly: false }))
+        const second = new PlanFold(open, unseen, { trustAllocated })
+        await catalog.plan(run, (page) => second.page(page))
+        if (second.finish().volumes.every(({ known }) => known)) {
+          fold = second
+        } else {
+          fold = new PlanFold(basis.spaces, unseen, { trustAllocated })
+          await catalog.plan(run, (page) => fold.page(page))
+        }
+      }
       this.#summary = fold.finish()
       this.#basis = basis
       // A new drive that gets nothing gets no number either, or numbers would be left out.
@@ -143,7 +155,12 @@ export class Planner {
       }
     }
     const away = volumes.filter(({ number }) => !seen.has(number) && !done.has(number))
-    spaces.push(...away.map((one: Volume) => spaceOfVolume(one, reserve, volumeSizes)))
+    spaces.push(
+      ...away.map((one: Volume) => ({
+        ...spaceOfVolume(one, reserve, volumeSizes),
+        homeOnly: true,
+      })),
+    )
     return { spaces, fresh, next }
   }
 
@@ -153,6 +170,9 @@ export class Planner {
     return catalog.volumes().map((volume) => spaceOfVolume(volume, options.reserve, []))
   }
 }
+
+/** Bytes of a drive while nothing is known of any: larger than all that there are. */
+const UNKNOWN_CAPACITY = 2 ** 52
 
 /** What is assumed of drives that nobody has seen: like the largest that there is. */
 export function unseenLike(
@@ -166,7 +186,8 @@ export function unseenLike(
   )
   return {
     sizes: options.volumeSizes,
-    capacity: largest?.capacity ?? 0,
+    // Nothing is known of any drive: whatever comes is asked for first, and planned when it is there.
+    capacity: largest?.capacity ?? UNKNOWN_CAPACITY,
     blockSize: largest?.blockSize ?? 4096,
     fsType: largest?.fsType ?? '',
     hasLinks: largest?.hasLinks ?? true,

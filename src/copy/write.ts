@@ -28,6 +28,13 @@ const EPOCH_MS = 5000
 /** Names of unplaced files that are told. */
 const NAMED = 20
 
+/** The exit code when a drive is wanted and does not come. */
+const STOPPED = {
+  quit: Exit.interrupted,
+  nobody: Exit.needed,
+  'read-only': Exit.driveFailed,
+} as const
+
 /** What a writer works with. */
 export interface WriterParts {
   readonly catalog: Catalog
@@ -121,6 +128,7 @@ export class VolumeWriter {
     const files = this.#total.files + this.#plan.unplaced.files
     this.#unchanged = Math.max(0, sum((t) => t.files) - files)
     const labels = new Map(catalog.volumes().map((v) => [v.number, v.label]))
+    const firstNew = this.#plan.volumes.find(({ number }) => !labels.has(number))?.number
     context.report.event({
       type: 'plan',
       sources,
@@ -133,7 +141,7 @@ export class VolumeWriter {
       unreadable: sum((t) => t.unreadable),
       volumes: this.#plan.volumes.map(({ number, known, files: n, bytes, left, cost }) => ({
         number,
-        label: labels.get(number) ?? this.#labelFor(number),
+        label: labels.get(number) ?? this.#labelFor(number, number === firstNew),
         known,
         files: n,
         bytes,
@@ -164,8 +172,7 @@ export class VolumeWriter {
         mounted = await this.#next(full)
       } catch (error) {
         if (!(error instanceof NoDrive)) throw error
-        context.report.note('Stopped. The same command again goes on from here.')
-        tally.note(error.why === 'quit' ? Exit.interrupted : Exit.needed)
+        tally.note(STOPPED[error.why])
         tally.interrupted = error.why === 'quit'
         return
       }
@@ -185,8 +192,8 @@ export class VolumeWriter {
       const open = this.#open.get(verdict.number)
       const mounted = open ?? (await this.#p.drives.openKnown(output, facts, verdict))
       if (open === undefined) await this.#opened(mounted)
-      await this.#apply(mounted)
-      await this.#close(mounted, true, undefined)
+      const removed = await this.#apply(mounted)
+      await this.#close(mounted, true, undefined, removed)
       this.#plan.invalidate()
     }
   }
@@ -213,6 +220,7 @@ export class VolumeWriter {
       known: known !== undefined,
       files: share.files,
       bytes: share.bytes,
+      newToo: shares.some(({ number }) => !volumes.some((v) => v.number === number)),
       alsoGood: new Set(shares.map(({ number }) => number)),
     }
     const mounted = await this.#change.obtain(wanted, full)
@@ -222,9 +230,9 @@ export class VolumeWriter {
   }
 
   /** What to write on the case of a new drive: `--label` for the next one, else the set and the number. */
-  #labelFor(number: number): string {
+  #labelFor(number: number, next = true): string {
     const { options, catalog } = this.#p
-    if (options.label !== undefined && !this.#labelUsed) return options.label
+    if (next && options.label !== undefined && !this.#labelUsed) return options.label
     return `${catalog.setInfo().name}-${number}`
   }
 
@@ -294,13 +302,13 @@ export class VolumeWriter {
     }
     this.#done.add(volume.number)
     this.#p.drives.justFilled = volume.id
-    await this.#close(mounted, !tally.interrupted, outcome, removed)
+    // A file that was planned for it and is not there, for whatever reason, leaves it unfinished.
+    const missing = outcome === undefined ? 0 : outcome.failed + outcome.foreign + outcome.changing
+    await this.#close(mounted, !tally.interrupted && missing === 0, outcome, removed)
     tally.volumes.push(name)
-    if (tally.interrupted) {
-      report.note('Stopped. The same command again goes on from here.')
-    } else {
-      await this.#replan()
-    }
+    // Broken off: what is left is more than the plan for the other drives.
+    if (tally.interrupted) this.#plan.invalidate()
+    await this.#replan()
     return `${driveName(volume.number, volume.label)} is done: everything on it is durable. It may be unplugged now.`.replace(
       /^d/,
       'D',

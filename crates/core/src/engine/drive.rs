@@ -10,7 +10,9 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::ballast::Ballast;
-use super::own::{OwnFiles, from_start, open_journal, own_dir, read_identity};
+use super::own::{
+    OwnFiles, from_start, open_journal, own_dir, read_identity, refuse_strange_journal,
+};
 
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::journal::{self, Record};
@@ -155,14 +157,8 @@ impl Drive {
         }
         let tmp = sys::open_dir_beneath(own.as_fd(), b"tmp", true).at("opening", &tmp_path)?;
         if !spec.known {
-            // A journal that tells of a volume without an identity is somebody's: nothing is written.
-            let found = sys::stat_at(own.as_fd(), b"journal.log");
-            if found.is_ok_and(|m| m.size > 0) {
-                let path = join(&spec.path, b".mvcopy/journal.log");
-                let message = "it tells of a volume, but there is no volume.json beside it";
-                return Err(Error::new(Code::BadFormat, "reading", message).with_path(&path));
-            }
-            // The identity first: else a crash would leave such a journal.
+            // The identity first: a journal without one could be anybody's, and nobody would touch the drive.
+            refuse_strange_journal(own.as_fd(), &spec.path)?;
             let files = OwnFiles {
                 path: &spec.path,
                 own: own.as_fd(),
