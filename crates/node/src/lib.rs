@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod drive;
 pub mod error;
 pub mod job;
+pub mod mirror;
 pub mod name;
 pub mod plan;
 pub mod seedverify;
