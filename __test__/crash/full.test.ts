@@ -12,8 +12,11 @@ const ROUNDS = process.env.MVCOPY_ALL === '1' ? 15 : 3
 /** What is left free for us, in bytes: the rest of a drive is filled beforehand. */
 const ROOM = 3 * MiB
 
-/** `room`: where a file system that says that so much is free lets nobody have the last of it. */
-type Kind = DriveOptions & { readonly room?: number }
+/**
+ * `fickle`: it says that more is free than is, and has no room for a rename (nor for closing the drive)
+ * while it has some for data. Nothing is put there beforehand, and the drive may fail (11) for lack of room.
+ */
+type Kind = DriveOptions & { readonly fickle?: true }
 
 const kinds: Record<string, Kind> = {
   'ext4, blocks': { fs: 'ext4', size: 16 * MiB },
@@ -21,7 +24,7 @@ const kinds: Record<string, Kind> = {
   'tmpfs, blocks': { fs: 'tmpfs', size: 4 * MiB },
   'tmpfs, inodes': { fs: 'tmpfs', size: 8 * MiB, inodes: 64 },
   'xfs, blocks': { fs: 'xfs', size: 32 * MiB },
-  'btrfs, blocks': { fs: 'btrfs', size: 64 * MiB, room: 12 * MiB },
+  'btrfs, blocks': { fs: 'btrfs', size: 24 * MiB, fickle: true },
   'exfat, blocks': { fs: 'exfat', size: 8 * MiB },
   'ntfs, blocks': { fs: 'ntfs', size: 8 * MiB },
 }
@@ -55,18 +58,19 @@ async function fill(t: ExecutionContext, options: Kind, seed: number): Promise<v
     const host = makeHost()
     const source = tempDir('source')
     const tiny = options.inodes !== undefined
-    const room = options.room ?? ROOM
+    const room = options.fickle ? drive.free() : ROOM
     grow(source, random, 2 * room, tiny ? 150 : 0)
     const spare = drive.free() - room - Math.floor(random() * MiB)
-    if (!tiny && spare > 0) {
+    if (!tiny && !options.fickle && spare > 0) {
       fs.writeFileSync(path.join(drive.path, 'foreign'), Buffer.alloc(spare, 1))
       // btrfs counts what is not on the device yet as free.
       sh('sync', '-f', drive.path)
     }
     const run = await host.run([source, '-o', drive.path, '-y'])
     const said = `seed ${seed}\n${run.stderr}`
-    t.is(run.code, 4, said)
-    t.regex(run.stderr, /drive.* is needed for/, said)
+    const full = options.fickle === true && run.code === 11
+    t.true(run.code === 4 || full, `exit ${run.code}; ${said}`)
+    t.regex(run.stderr, full ? /No space left/ : /drive.* is needed for/, said)
     const standing = new Map<string, string | undefined>()
     for (const { path: name, kind, digest } of walk(source)) {
       if (kind === 'file') standing.set(name.toString(), digest)
@@ -77,10 +81,11 @@ async function fill(t: ExecutionContext, options: Kind, seed: number): Promise<v
       files += 1
       t.is(entry.digest, standing.get(entry.path.toString()), `${entry.path} is torn; ${said}`)
     }
-    t.true(files > 0, `nothing was written; ${said}`)
+    if (full) return
+    t.true(files > 0 || options.fickle === true, `nothing was written; ${said}`)
     const sums = fs.readFileSync(path.join(drive.path, '.mvcopy/SHA256SUMS'), 'utf8')
     t.is(sums.split('\n').length - 1, files, `the list names other files than stand there; ${said}`)
-    sh('env', '-C', drive.path, 'sha256sum', '-c', '--quiet', '.mvcopy/SHA256SUMS')
+    if (files > 0) sh('env', '-C', drive.path, 'sha256sum', '-c', '--quiet', '.mvcopy/SHA256SUMS')
     t.deepEqual(fs.readdirSync(path.join(drive.path, '.mvcopy')).sort(), [
       'README.txt',
       'SHA256SUMS',

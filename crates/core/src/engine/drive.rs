@@ -93,6 +93,8 @@ pub(super) struct Journal {
     pub good: u64,
     /// The next intent's number.
     pub next_id: u64,
+    /// Where this session begins, and the record that says so.
+    pub start: (u64, Vec<u8>),
 }
 
 impl Drive {
@@ -171,6 +173,7 @@ impl Drive {
             end: 0,
             good: 0,
             next_id: 1,
+            start: (0, Vec::new()),
         };
         let mut drive = Drive {
             path: spec.path,
@@ -197,11 +200,15 @@ impl Drive {
                 .own_files()
                 .write(b"volume.json", &drive.identity.to_bytes()?)?;
         }
-        drive.append(&[Record::Start {
+        let mut start = Vec::new();
+        let record = Record::Start {
             session: spec.session,
             generation: drive.identity.generation,
             version: journal::VERSION,
-        }])?;
+        };
+        journal::encode(&record, &mut start)?;
+        drive.append_bytes(&start)?;
+        drive.journal.start = (drive.journal.good, start);
         Ok(drive)
     }
 
@@ -329,13 +336,19 @@ impl Drive {
         Ok(())
     }
 
-    /// Forgets what was appended since the last good barrier.
+    /// Forgets what was appended since the last good barrier, all but the beginning of this session.
     pub(super) fn cut_journal(&mut self) -> Result<()> {
         self.journal
             .file
             .set_len(self.journal.good)
             .at("cutting", &self.journal_path())?;
         self.journal.end = self.journal.good;
+        let (at, start) = &self.journal.start;
+        if self.journal.good <= *at {
+            // No barrier has covered the beginning of this session yet; nobody would read on without it.
+            let start = start.clone();
+            self.append_bytes(&start)?;
+        }
         Ok(())
     }
 
