@@ -61,7 +61,6 @@ test('the plain form: sources and an output, all else at its default', (t) => {
     filters: [],
     filesFrom: undefined,
     nulSeparated: false,
-    checksum: false,
     deletePolicy: 'ask',
     maxDelete: undefined,
     volumeSizes: [],
@@ -79,7 +78,7 @@ test('every option is understood, long and short', (t) => {
   const long = copy(
     ...['a', 'b', '--output', 'o1', '--output=o2', '--jobfile', 'j', '--device-startindex', '3'],
     ...['--select-index', '300', '--workers', '4', '--device-padding', '5M', '--hide-progress'],
-    ...['--very-verbose', '--one-file-system', '--checksum', '--delete', '--max-delete', '9'],
+    ...['--very-verbose', '--one-file-system', '--delete', '--max-delete', '9'],
     ...['--volume-size', '1G', '--volume-size', '2GiB', '--flatten', '--adopt', '--set', 'home'],
     ...[
       '--catalog',
@@ -105,7 +104,6 @@ test('every option is understood, long and short', (t) => {
     hideProgress: true,
     verbosity: 'debug',
     oneFileSystem: true,
-    checksum: true,
     deletePolicy: 'delete',
     maxDelete: 9,
     volumeSizes: [1e9, 2 * 1024 ** 3],
@@ -133,7 +131,6 @@ test('every option is understood, long and short', (t) => {
     '-w',
     '4',
     '-x',
-    '-c',
     '-q',
     '-y',
   )

@@ -27,6 +27,8 @@ export interface SceneOptions {
   readonly eachFile?: boolean
   /** Files that make it too much for one drive of 800 kB. Default false. */
   readonly bulk?: boolean
+  /** A file for which space is claimed first. Default false. */
+  readonly large?: boolean
   /** Further arguments. */
   readonly args?: readonly string[]
 }
@@ -84,6 +86,7 @@ export class Scene {
     if (options.bulk) {
       for (let n = 0; n < 4; n += 1) write(scene.source, `bulk/${n}`, Buffer.alloc(150_000, `${n}`))
     }
+    if (options.large) write(scene.source, 'bulk/large', Buffer.alloc(1_200_000, 'large '))
     scene.#remember(scene.source)
     scene.save()
     return scene
@@ -118,16 +121,22 @@ export class Scene {
     return [this.host.state, this.host.cwd, ...this.drives.map((drive) => drive.path)]
   }
 
-  run(under: readonly string[] = [], args: readonly string[] = []): Promise<RunResult> {
-    return this.host.run([...this.#args, ...args], { under, env: this.#env })
+  run(
+    under: readonly string[] = [],
+    args: readonly string[] = [],
+    env: Record<string, string> = this.#env,
+  ): Promise<RunResult> {
+    return this.host.run([...this.#args, ...args], { under, env })
   }
 
   /** Runs it undisturbed and gives its calls; the state is the saved one before and after. */
-  async calls(names?: readonly string[]): Promise<Call[]> {
+  async calls(
+    names?: readonly string[],
+    roots: readonly string[] = this.drives.map((drive) => drive.path),
+  ): Promise<Call[]> {
     this.reset()
     const run = await this.run(tracing(this.#log, names))
     if (run.code !== 0) throw new Error(`an undisturbed run: ${run.stderr}`)
-    const roots = this.drives.map((drive) => drive.path)
     const calls = readCalls(this.#log, roots)
     this.reset()
     return calls
@@ -141,9 +150,28 @@ export class Scene {
     }
   }
 
-  /** Runs it with calls that fail. */
+  /** Runs it with a call that fails, with what `--json` prints. */
   fail(target: Target, error: string, forEver: boolean): Promise<RunResult> {
-    return this.run(injecting(target, `error=${error}`, this.#log, forEver))
+    return this.run(injecting(target, `error=${error}`, this.#log, forEver), ['--json'])
+  }
+
+  /** Runs it with a call that fails, and gives its calls; of a failed one the line says INJECTED. */
+  async failTraced(
+    target: Target,
+    error: string,
+    forEver: boolean,
+    names: readonly string[],
+  ): Promise<{ run: RunResult; calls: Call[] }> {
+    const when = `${target.nth}${forEver ? '+' : ''}`
+    const inject = ['-e', `inject=${target.call.name}:error=${error}:when=${when}`]
+    const run = await this.run([...tracing(this.#log, names), ...inject], ['--json'])
+    return {
+      run,
+      calls: readCalls(
+        this.#log,
+        this.drives.map((drive) => drive.path),
+      ),
+    }
   }
 
   /** What stands under a final name and is neither an old nor a new version in full. */
@@ -172,8 +200,18 @@ export class Scene {
     return promised
   }
 
-  /** What is not as it should be after a run that said that all is done. */
-  faults(promised: Promised): string[] {
+  /** Since when each drive says that it is complete. */
+  closedDates(): (string | undefined)[] {
+    return this.drives.map((drive) => closedDate(drive.path))
+  }
+
+  /** Where the drives' own lists and what stands on them disagree. */
+  listFaults(): string[] {
+    return this.drives.flatMap((drive) => sumsFaults(drive.path))
+  }
+
+  /** How the drives together differ from the source. */
+  missing(): string[] {
     const faults: string[] = []
     const roots = this.drives.map((drive) => drive.path)
     const foreign = new Set(this.#foreign.keys())
@@ -181,6 +219,12 @@ export class Scene {
       const name = /^too much: (\S+)/.exec(line)?.[1]?.replace(/^\.\//, '')
       if (name === undefined || !foreign.has(name)) faults.push(line)
     }
+    return faults
+  }
+
+  /** What is not as it should be after a run that said that all is done. */
+  faults(promised: Promised): string[] {
+    const faults = this.missing()
     for (const [name, at] of this.#foreign) {
       const text = fs.existsSync(at) ? fs.readFileSync(at, 'utf8') : 'gone'
       if (text !== `foreign ${name}`) faults.push(`the foreign ${at}: ${text}`)
@@ -217,15 +261,19 @@ function closedFaults(root: string): string[] {
   const rest = fs.readdirSync(own).sort().join()
   if (rest !== 'README.txt,SHA256SUMS,manifest.jsonl,volume.json') faults.push(`left over: ${rest}`)
   if (closedDate(root) === undefined) faults.push('volume.json does not say closed')
+  return [...faults, ...sumsFaults(root)]
+}
+
+function sumsFaults(root: string): string[] {
+  const sums = path.join('.mvcopy', 'SHA256SUMS')
+  const size = fs.statSync(path.join(root, sums), { throwIfNoEntry: false })?.size ?? 0
+  if (size === 0) return []
   try {
-    const sums = path.join('.mvcopy', 'SHA256SUMS')
-    if (fs.statSync(path.join(root, sums)).size > 0) {
-      sh('env', '-C', root, 'sha256sum', '-c', '--quiet', sums)
-    }
+    sh('env', '-C', root, 'sha256sum', '-c', '--quiet', sums)
+    return []
   } catch (error) {
-    faults.push(`sha256sum: ${String(error)}`)
+    return [`sha256sum: ${String(error)}`]
   }
-  return faults
 }
 
 /** The date in volume.json at which the drive was complete. */

@@ -116,7 +116,7 @@ export class CopyCommand extends RunCommand {
     description: "don't go into other mounts below a source",
   })
   checksum = Option.Boolean('-c,--checksum', false, {
-    description: 'compare content, not only size and time; with --verify too',
+    description: 'with --verify: compare content, not only size and time',
   })
   remove = Option.Boolean('--delete', false, {
     description: 'remove from the drives, without asking, what is gone from the source',
@@ -184,7 +184,6 @@ export class CopyCommand extends RunCommand {
       filters: this.filters,
       filesFrom: pathOption('--files-from', this.filesFrom),
       nulSeparated: this.nul,
-      checksum: this.checksum,
       deletePolicy: this.deletePolicy(),
       maxDelete: this.maxDelete,
       volumeSizes: this.volumeSizes.map(volumeSize),
@@ -243,6 +242,9 @@ export class CopyCommand extends RunCommand {
   }
 
   private checkSelection(sources: readonly string[]): void {
+    if (this.checksum) {
+      throw usageError('-c goes with --verify: a copy goes by size and time')
+    }
     if (this.nul && this.filesFrom === undefined) {
       throw usageError('-0 says how the names of --files-from end; there is no --files-from')
     }

@@ -7,8 +7,6 @@
 
 import prettyBytes from 'pretty-bytes'
 import type { RunContext } from '../context.js'
-import { UserError } from '../errors.js'
-import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog } from '../native/set.js'
 import { type Mount, mounts, type PathFacts } from '../native/volume.js'
@@ -27,16 +25,18 @@ export interface Wanted {
   readonly known: boolean
   readonly files: number
   readonly bytes: number
+  /** Whether the plan needs new drives as well. */
+  readonly newToo: boolean
   /** Numbers of all volumes that the plan still has something for. */
   readonly alsoGood: ReadonlySet<number>
 }
 
 /** The user, or the lack of one, ended the run at a prompt. */
 export class NoDrive extends Error {
-  /** `quit`: the user said so; `nobody`: there is nobody to ask. */
-  readonly why: 'quit' | 'nobody'
+  /** `quit`: the user said so; `nobody`: there is nobody to ask; `read-only`: nor can what is there be written. */
+  readonly why: 'quit' | 'nobody' | 'read-only'
 
-  constructor(why: 'quit' | 'nobody') {
+  constructor(why: 'quit' | 'nobody' | 'read-only') {
     super(why)
     this.why = why
   }
@@ -46,7 +46,7 @@ export class NoDrive extends Error {
 type Try =
   | { readonly use: Mounted }
   /** `expected`: it is a drive that this run is done with. */
-  | { readonly no: readonly string[]; readonly expected?: true }
+  | { readonly no: readonly string[]; readonly expected?: true; readonly kind?: Verdict['kind'] }
 
 /** What a drive change works with. */
 export interface DriveChangeParts {
@@ -78,19 +78,22 @@ export class DriveChange {
    */
   async obtain(wanted: Wanted, full: string | undefined): Promise<Mounted> {
     const reasons: string[] = []
+    const seen = new Set<Verdict['kind']>()
     for (const output of this.#p.outputs) {
       const tried = await this.#try(output, wanted, full === undefined)
       if ('use' in tried) return tried.use
+      if (tried.kind !== undefined) seen.add(tried.kind)
       // That the drive which was just written is still there is no news at a drive change.
       if (!('expected' in tried && full !== undefined)) reasons.push(...tried.no)
     }
-    return this.#ask(wanted, full, reasons)
+    return this.#ask(wanted, full, reasons, seen)
   }
 
   async #ask(
     wanted: Wanted,
     full: string | undefined,
     reasons: readonly string[],
+    seen: ReadonlySet<Verdict['kind']>,
   ): Promise<Mounted> {
     const { prompter, report, cwd, env, stop } = this.#p.context
     const name = wantedName(wanted)
@@ -103,13 +106,9 @@ export class DriveChange {
     if (stop.requested) throw new NoDrive('quit')
     if (!prompter.canAsk) {
       for (const line of reasons) report.error(line)
-      throw new UserError(
-        `${capital(name)} is needed for ${amount(wanted)}, and nobody can be asked.`,
-        {
-          exit: Exit.needed,
-          hint: 'Mount it and run the same command again: it goes on from here.',
-        },
-      )
+      report.error(`${capital(name)} is needed for ${amount(wanted)}, and nobody can be asked.`)
+      report.note('Mount it and run the same command again: it goes on from here.')
+      throw new NoDrive(seen.has('read-only') ? 'read-only' : 'nobody')
     }
     let said: readonly string[] = [...(full === undefined ? [] : [full]), ...reasons]
     let before = await mounts()
@@ -174,7 +173,8 @@ export class DriveChange {
   }
 
   #fits(verdict: Verdict, wanted: Wanted): boolean {
-    if (verdict.kind === 'blank' || verdict.kind === 'foreign') return !wanted.known
+    if (verdict.kind === 'blank' || verdict.kind === 'foreign')
+      return !wanted.known || wanted.newToo
     return (
       verdict.kind === 'volume-of-set' &&
       !verdict.clone &&
@@ -190,6 +190,7 @@ export class DriveChange {
     const { sentence, hint } = describe(verdict, output)
     const no = (text: string, more?: string): Try => ({
       no: more === undefined ? [text] : [text, more],
+      kind: verdict.kind,
     })
     switch (verdict.kind) {
       case 'volume-of-set':
@@ -204,9 +205,14 @@ export class DriveChange {
         return { use: await this.#p.drives.openKnown(output, facts, verdict) }
       case 'blank':
       case 'foreign':
-        if (wanted.known) return no(sentence, `${capital(wantedName(wanted))} is wanted.`)
+        if (wanted.known && !wanted.newToo) {
+          return no(sentence, `${capital(wantedName(wanted))} is wanted.`)
+        }
         if (verdict.kind === 'foreign' && !(await this.#mayShare(output, seen, ask))) {
-          return no(sentence, hint)
+          return no(
+            sentence,
+            `${hint ?? ''} With -y its free space is used and they are left alone.`,
+          )
         }
         return this.#tryNew(output, facts)
       case 'not-a-directory':
@@ -244,7 +250,11 @@ export class DriveChange {
     if (this.#p.drives.foreignAgreed.has(key)) return true
     const { sentence } = describe(seen.verdict, output)
     if (yes || adopt) {
-      report.note(`${sentence} They are left alone.`)
+      report.note(
+        adopt
+          ? `${sentence} What is equal is taken over, what stands in the way of a newer file is replaced.`
+          : `${sentence} They are left alone.`,
+      )
       this.#p.drives.foreignAgreed.add(key)
       return true
     }

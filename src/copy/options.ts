@@ -55,8 +55,6 @@ export interface CopyOptions extends TalkOptions {
   readonly filesFrom: string | undefined
   /** `-0`: the names in `filesFrom` end with NUL instead of a newline. */
   readonly nulSeparated: boolean
-  /** `-c`: compare content instead of trusting size and time. */
-  readonly checksum: boolean
   readonly deletePolicy: DeletePolicy
   /** `--max-delete N`: stop with 25 rather than remove more files than this. */
   readonly maxDelete: number | undefined

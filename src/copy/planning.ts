@@ -78,10 +78,22 @@ export class Planner {
       if (this.#holds(basis)) return
       const { catalog, run, options, trustAllocated } = this.#p
       const like = basis.spaces.length > 0 ? basis.spaces : this.#likeKnown()
-      const fold = new PlanFold(basis.spaces, unseenLike(like, options, basis.next), {
-        trustAllocated,
-      })
+      const unseen = unseenLike(like, options, basis.next)
+      // Drives on the shelf get something new only where that saves a new drive: fetching one is the cost.
+      let fold = new PlanFold(basis.spaces, unseen, { trustAllocated })
       await catalog.plan(run, (page) => fold.page(page))
+      const needsNew = fold.finish().volumes.some(({ known }) => !known)
+      if (needsNew && basis.spaces.some(({ homeOnly }) => homeOnly)) {
+        const open = basis.spaces.map((space) => ({ ...space, homeOnly: false }))
+        const second = new PlanFold(open, unseen, { trustAllocated })
+        await catalog.plan(run, (page) => second.page(page))
+        if (second.finish().volumes.every(({ known }) => known)) {
+          fold = second
+        } else {
+          fold = new PlanFold(basis.spaces, unseen, { trustAllocated })
+          await catalog.plan(run, (page) => fold.page(page))
+        }
+      }
       this.#summary = fold.finish()
       this.#basis = basis
       // A new drive that gets nothing gets no number either, or numbers would be left out.
@@ -143,7 +155,12 @@ export class Planner {
       }
     }
     const away = volumes.filter(({ number }) => !seen.has(number) && !done.has(number))
-    spaces.push(...away.map((one: Volume) => spaceOfVolume(one, reserve, volumeSizes)))
+    spaces.push(
+      ...away.map((one: Volume) => ({
+        ...spaceOfVolume(one, reserve, volumeSizes),
+        homeOnly: true,
+      })),
+    )
     return { spaces, fresh, next }
   }
 

@@ -49,7 +49,6 @@ export async function runCopy(options: CopyOptions, context: RunContext): Promis
   const run = catalog.beginRun(now())
   const stopInfo = context.onInfoSignal(() => report.line())
   let outcome: { exit: ExitCode; writer: VolumeWriter } | undefined
-  let refused = false
   try {
     outcome = await steps({ options, context, catalog, run, rules, sources, tally, fromJobFile })
   } catch (error) {
@@ -58,14 +57,12 @@ export async function runCopy(options: CopyOptions, context: RunContext): Promis
       report.note('Stopped. The same command again goes on from here.')
       return Exit.interrupted
     }
-    const told = nativeToUser(error)
-    refused = told instanceof UserError && told.exit === Exit.usage
-    throw told
+    throw nativeToUser(error)
   } finally {
     stopInfo()
     catalog.endRun(run, now(), outcome === undefined ? 'broken off' : `exit ${outcome.exit}`)
-    // A set that was refused before it had a drive never began: nothing of it is to lead a later run astray.
-    const never = created && refused && catalog.volumes().length === 0
+    // A set that has no drive never began: nothing of it is to lead a later run astray.
+    const never = created && catalog.volumes().length === 0
     catalog.close()
     if (never) removeCatalog(catalog.file)
   }

@@ -62,6 +62,11 @@ export async function scanSources(
   for (const one of tallies) tally.unreadable += one.unreadable
   for (const source of sources) {
     const found = tallies.find((one) => one.source === source.row.id)
+    if (found !== undefined && found.unmounted > 0) {
+      report.warning(
+        `${displayName(source.path)}: ${counted(found.unmounted, 'place')} below it had something mounted before and has not now; what was there counts as not looked at.`,
+      )
+    }
     if (found !== undefined) await guardSource(catalog, run, source, found, options, context)
     const fsid = fileSystemId(source.facts)
     if (fsid !== '' && fsid !== source.row.fsid) catalog.setSourceFsid(source.row.id, fsid)

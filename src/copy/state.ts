@@ -33,7 +33,7 @@ export function stateDirectory(env: Context['env']): FsName {
 /** Makes the state directory, for its owner alone. */
 export function ensureStateDirectory(directory: FsName): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectories(directory)
   } catch (error) {
     throw new UserError(`The state directory ${displayName(directory)} cannot be made.`, {
       exit: Exit.catalog,
@@ -41,6 +41,15 @@ export function ensureStateDirectory(directory: FsName): void {
       cause: error,
     })
   }
+}
+
+/** As mkdir -p. Node's own recursive form does not come back from places such as /proc. */
+function makeDirectories(directory: FsName): void {
+  const missing: FsName[] = []
+  for (let at = directory; !existsSync(at) && at !== path.dirname(at); at = path.dirname(at)) {
+    missing.unshift(at)
+  }
+  for (const one of missing) mkdirSync(one, { mode: 0o700 })
 }
 
 interface Found extends Peek {
@@ -77,17 +86,27 @@ export function chooseSet(clues: Clues, directory: FsName): Choice {
   }
   const { found, broken } = catalogsIn(directory)
   const named = clues.setName
-  const matches = found.filter((set) =>
-    named === undefined
-      ? clues.mounted.includes(set.set.id) ||
-        set.sources.some((source) => clues.sources.includes(source.path))
-      : set.set.name === named,
+  const bySource = found.filter((set) =>
+    set.sources.some((source) => clues.sources.includes(source.path)),
   )
+  const byDrive = (sets: readonly Found[]): Found[] =>
+    sets.filter((set) => clues.mounted.includes(set.set.id))
+  // The sources say what is meant; a drive of another set that happens to be mounted does not. Where
+  // the sources are in several sets, or in none, the drive decides.
+  const several = bySource.length > 1 && byDrive(bySource).length === 1
+  const matches =
+    named !== undefined
+      ? found.filter((set) => set.set.name === named)
+      : several
+        ? byDrive(bySource)
+        : bySource.length > 0
+          ? bySource
+          : byDrive(found)
   const [match, second] = matches
   if (match !== undefined && second !== undefined) {
     const names = matches.map(({ set }) => displayName(set.name)).join(', ')
     throw usageError(
-      `The drive and the sources belong to more than one set: ${names}.`,
+      `The sources belong to more than one set: ${names}.`,
       'Name the set that is meant with --set.',
     )
   }

@@ -28,6 +28,13 @@ const EPOCH_MS = 5000
 /** Names of unplaced files that are told. */
 const NAMED = 20
 
+/** The exit code when a drive is wanted and does not come. */
+const STOPPED = {
+  quit: Exit.interrupted,
+  nobody: Exit.needed,
+  'read-only': Exit.driveFailed,
+} as const
+
 /** What a writer works with. */
 export interface WriterParts {
   readonly catalog: Catalog
@@ -165,7 +172,7 @@ export class VolumeWriter {
         mounted = await this.#next(full)
       } catch (error) {
         if (!(error instanceof NoDrive)) throw error
-        tally.note(error.why === 'quit' ? Exit.interrupted : Exit.needed)
+        tally.note(STOPPED[error.why])
         tally.interrupted = error.why === 'quit'
         return
       }
@@ -186,8 +193,8 @@ export class VolumeWriter {
       const open = this.#open.get(verdict.number)
       const mounted = open ?? (await drives.openKnown(output, facts, verdict))
       if (open === undefined) await this.#opened(mounted)
-      await this.#apply(mounted)
-      await this.#close(mounted, true, undefined)
+      const removed = await this.#apply(mounted)
+      await this.#close(mounted, true, undefined, removed)
       this.#plan.invalidate()
     }
   }
@@ -214,6 +221,7 @@ export class VolumeWriter {
       known: known !== undefined,
       files: share.files,
       bytes: share.bytes,
+      newToo: shares.some(({ number }) => !volumes.some((v) => v.number === number)),
       alsoGood: new Set(shares.map(({ number }) => number)),
     }
     const mounted = await this.#change.obtain(wanted, full)
@@ -295,9 +303,13 @@ export class VolumeWriter {
     }
     this.#done.add(volume.number)
     this.#p.drives.justFilled = volume.id
-    await this.#close(mounted, !tally.interrupted, outcome, removed)
+    // A file that was planned for it and is not there, for whatever reason, leaves it unfinished.
+    const missing = outcome === undefined ? 0 : outcome.failed + outcome.foreign + outcome.changing
+    await this.#close(mounted, !tally.interrupted && missing === 0, outcome, removed)
     tally.volumes.push(name)
-    if (!tally.interrupted) await this.#replan()
+    // Broken off: what is left is more than the plan for the other drives.
+    if (tally.interrupted) this.#plan.invalidate()
+    await this.#replan()
     return `${driveName(volume.number, volume.label)} is done: everything on it is durable. It may be unplugged now.`.replace(
       /^d/,
       'D',

@@ -172,6 +172,7 @@ export class PlanFold {
       return home
     }
     for (const open of this.open) {
+      if (open.ledger.space.homeOnly === true) continue
       if (open.ledger.left < open.ledger.model.least) continue
       if (this.fits(open)) {
         this.take(open)

@@ -27,6 +27,8 @@ export interface VolumeSpace {
   readonly cap?: number | undefined
   /** Bytes used now, for `cap`; default: capacity less available. */
   readonly used?: number | undefined
+  /** True: takes new versions of what it holds, and nothing else. */
+  readonly homeOnly?: boolean | undefined
   /** Whether hard links can be made; where not, each name costs the whole content. */
   readonly hasLinks: boolean
   /** False: nobody has seen this drive yet. */

@@ -91,16 +91,24 @@ export function eventLines(event: RunEvent, name: DisplayName): Line[] {
   }
 }
 
+/** Estimated drives that are told one by one. */
+const UNSEEN_TOLD = 5
+
 function planLines(plan: PlanEvent, name: DisplayName): Line[] {
   const rest: string[] = []
   if (plan.changed > 0) rest.push(`${formatCount(plan.changed)} of them changed`)
   if (plan.renamed > 0) rest.push(`${formatCount(plan.renamed)} to be renamed`)
   if (plan.unchanged > 0) rest.push(`${formatCount(plan.unchanged)} unchanged`)
   const lines = [strong([`${amount(plan)} to copy`, ...rest].join(', '))]
+  // A small first drive makes many estimated ones: what is not seen yet is told for a few of them.
+  const unseen = plan.volumes.filter((volume) => !volume.known)
   for (const volume of plan.volumes) {
+    if (!volume.known && unseen.indexOf(volume) >= UNSEEN_TOLD) continue
     const estimate = volume.known ? '' : ' (not seen yet: an estimate)'
     lines.push(plain(`  ${volumeText(volume, name)}: ${amount(volume)}${estimate}`))
   }
+  const more = unseen.length - UNSEEN_TOLD
+  if (more > 0) lines.push(plain(`  and about ${counted(more, 'drive')} more`))
   if (plan.gone > 0) lines.push(plain(`${counted(plan.gone, 'file')} gone from the source`))
   if (plan.unreadable > 0) {
     lines.push(warning(`${counted(plan.unreadable, 'entry', 'entries')} could not be looked at`))

@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime};
 
 use common::{Lab, Run, at};
 use multivolumecopy_core::Kind;
-use multivolumecopy_core::error::FileFault;
 
 fn old(path: &Path, nanoseconds: u64) {
     let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds);
@@ -265,167 +264,6 @@ fn several_sources_lie_under_their_names_and_a_file_at_the_root() {
 }
 
 #[test]
-fn one_bad_file_stops_nothing_and_is_named() {
-    let lab = Lab::new();
-    for n in 0..20 {
-        lab.file(&format!("f{n:02}"), format!("{n}").as_bytes());
-    }
-    let catalog = lab.catalog();
-    let filter = Default::default();
-    let options = multivolumecopy_core::walk::Options::new(&filter);
-    let run = catalog.begin_run(1).unwrap();
-    common::scan(&catalog, run, 1, b"", &lab.source, &options).unwrap();
-    common::plan(&catalog, run, &[u64::MAX]).unwrap();
-    // After the walk: one vanishes, one becomes a directory, one a symlink, one a fifo.
-    let s = &lab.source;
-    std::fs::remove_file(s.join("f03")).unwrap();
-    std::fs::remove_file(s.join("f05")).unwrap();
-    std::fs::create_dir(s.join("f05")).unwrap();
-    std::fs::remove_file(s.join("f07")).unwrap();
-    symlink("f08", s.join("f07")).unwrap();
-    std::fs::remove_file(s.join("f09")).unwrap();
-    assert!(
-        Command::new("mkfifo")
-            .arg(s.join("f09"))
-            .status()
-            .unwrap()
-            .success()
-    );
-    std::fs::write(s.join("f11"), b"changed since").unwrap();
-    let (cancel, progress) = Default::default();
-    let mut drive = common::open_drive(&lab.drive_path(1), 1).unwrap();
-    let out = multivolumecopy_core::engine::copy::copy_volume(
-        &mut drive,
-        &catalog,
-        run,
-        &Default::default(),
-        &cancel,
-        &progress,
-    )
-    .unwrap();
-    assert_eq!(
-        (out.files, out.vanished, out.changing, out.failed),
-        (16, 1, 3, 0)
-    );
-    let mut errors: Vec<_> = progress
-        .take_errors()
-        .into_iter()
-        .map(|e| (e.path, e.fault))
-        .collect();
-    errors.sort_by(|a, b| a.0.cmp(&b.0));
-    let name = |n: &str| common::bytes(&s.join(n)).to_vec();
-    assert_eq!(
-        errors,
-        [
-            (name("f03"), FileFault::Vanished),
-            (name("f05"), FileFault::Changing),
-            (name("f07"), FileFault::Changing),
-            (name("f09"), FileFault::Changing),
-        ]
-    );
-    multivolumecopy_core::engine::close::close(drive, &catalog, None, &cancel, &progress).unwrap();
-    common::check_lists(&lab.drive_path(1));
-    assert_eq!(
-        std::fs::read(lab.drive_path(1).join("f11")).unwrap(),
-        b"changed since"
-    );
-    // The next run takes what is there now.
-    let ran = lab_again(&lab, catalog);
-    assert!(ran.errors.is_empty(), "{:?}", ran.errors);
-    lab.check();
-}
-
-fn lab_again(lab: &Lab, catalog: multivolumecopy_core::catalog::Catalog) -> common::Ran {
-    drop(catalog);
-    lab.run(&Run {
-        gone: true,
-        ..Run::default()
-    })
-}
-
-#[test]
-fn a_foreign_file_in_the_way_is_left_alone() {
-    let lab = Lab::new();
-    lab.file("mine", b"from the source");
-    lab.file("other", b"o");
-    lab.file("sub/x", b"x");
-    let d = lab.drive_path(1);
-    std::fs::create_dir(&d).unwrap();
-    std::fs::write(d.join("mine"), b"the user's").unwrap();
-    std::fs::write(d.join("sub"), b"a file where a directory should be").unwrap();
-    let ran = lab.run(&Run::default());
-    assert_eq!((ran.outcomes[0].foreign, ran.outcomes[0].files), (2, 1));
-    assert_eq!(ran.errors.len(), 2);
-    assert!(
-        ran.errors
-            .iter()
-            .all(|e| e.fault == FileFault::ForeignInTheWay)
-    );
-    assert_eq!(std::fs::read(d.join("mine")).unwrap(), b"the user's");
-    assert!(d.join("sub").is_file());
-    assert_eq!(common::manifest(&d).len(), 1);
-    // With consent it is replaced.
-    std::fs::remove_file(d.join("sub")).unwrap();
-    let ran = lab.run(&Run {
-        adopt: true,
-        ..Run::default()
-    });
-    assert!(ran.errors.is_empty(), "{:?}", ran.errors);
-    lab.check();
-}
-
-#[test]
-fn files_that_say_size_zero_and_hold_more() {
-    // /proc/self/... of this test; big ones too (kallsyms has megabytes).
-    let lab = Lab::new();
-    let list = common::list(b"version\nkallsyms\n");
-    let catalog = {
-        let set = multivolumecopy_core::catalog::SetInfo {
-            id: common::SET.into(),
-            name: "t".into(),
-            created: 1,
-        };
-        multivolumecopy_core::catalog::Catalog::create(&lab.catalog_path(), &set).unwrap()
-    };
-    let id = catalog.add_source(b"/proc", b"", false, "").unwrap();
-    let run = catalog.begin_run(1).unwrap();
-    let filter = Default::default();
-    let options = multivolumecopy_core::walk::Options {
-        list: Some(&list),
-        ..multivolumecopy_core::walk::Options::new(&filter)
-    };
-    common::scan(&catalog, run, id, b"", Path::new("/proc"), &options).unwrap();
-    common::plan(&catalog, run, &[u64::MAX]).unwrap();
-    let (cancel, progress) = Default::default();
-    let mut drive = common::open_drive(&lab.drive_path(1), 1).unwrap();
-    multivolumecopy_core::engine::copy::copy_volume(
-        &mut drive,
-        &catalog,
-        run,
-        &Default::default(),
-        &cancel,
-        &progress,
-    )
-    .unwrap();
-    let errors = progress.take_errors();
-    assert!(errors.is_empty(), "{errors:?}");
-    multivolumecopy_core::engine::close::close(drive, &catalog, None, &cancel, &progress).unwrap();
-    for name in ["version", "kallsyms"] {
-        let there = std::fs::read(lab.drive_path(1).join(name)).unwrap();
-        assert_eq!(
-            there,
-            std::fs::read(Path::new("/proc").join(name)).unwrap(),
-            "{name}"
-        );
-    }
-    let sizes: Vec<_> = common::manifest(&lab.drive_path(1))
-        .into_iter()
-        .map(|i| i.size)
-        .collect();
-    assert!(sizes.iter().all(|n| *n > 0), "{sizes:?}");
-}
-
-#[test]
 fn what_is_left_of_a_directory_that_cannot_be_entered() {
     // A root that is walked by a list only: the directories above each entry come along.
     let lab = Lab::new();
@@ -513,4 +351,47 @@ fn five_thousand_levels() {
                 .success()
         );
     }
+}
+
+#[test]
+fn capabilities_attributes_and_lists_of_access_are_kept() {
+    let lab = Lab::new();
+    let path = lab.file("tool", b"#!/bin/sh\n");
+    let run = |program: &str, args: &[&str]| {
+        Command::new(program)
+            .args(args)
+            .arg(&path)
+            .output()
+            .is_ok_and(|o| o.status.success())
+    };
+    // As setcap writes it: cap_net_raw=ep, version 2.
+    let caps = "0x0100000200200000000000000000000000000000";
+    let all = run("setfattr", &["-n", "user.note", "-v", "kept"])
+        && run("setfacl", &["-m", "u:1234:r"])
+        && is_root()
+        && run("chown", &["1234:4321"])
+        && run("chmod", &["0440"])
+        && run("setfattr", &["-n", "security.capability", "-v", caps]);
+    if !all {
+        eprintln!("skipped: no attributes here");
+        return;
+    }
+    let ran = lab.run(&Run::default());
+    assert!(
+        ran.errors.is_empty() && ran.outcomes[0].losses.is_empty(),
+        "{ran:?}"
+    );
+    lab.check();
+    let dump = |path: &Path| {
+        let out = Command::new("getfattr")
+            .args(["-d", "-m", "-", "-e", "hex", "--absolute-names"])
+            .arg(path)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let there = dump(&lab.drive_path(1).join("tool"));
+    assert_eq!(there, dump(&path));
+    assert!(there.iter().any(|l| l.starts_with("security.capability")));
 }

@@ -158,6 +158,8 @@ pub struct TallyJs {
     pub gone_files: f64,
     /// Bytes that they had.
     pub gone_bytes: f64,
+    /// Places below which another file system was mounted before and is not now.
+    pub unmounted: f64,
     /// Whether the source's root held nothing at all.
     pub root_empty: bool,
     /// What could not be looked at.
@@ -179,6 +181,7 @@ fn tally_js(source: i64, t: &Tally, unreadable: u64, vanished: u64) -> TallyJs {
         changed_bytes: t.changed_bytes as f64,
         gone_files: t.gone_files as f64,
         gone_bytes: t.gone_bytes as f64,
+        unmounted: t.unmounted as f64,
         root_empty: t.root_empty,
         unreadable: unreadable as f64,
         vanished: vanished as f64,

@@ -94,7 +94,12 @@ pub fn start_plan(env: &Env, catalog: &Catalog, run: f64) -> Result<PlanSession>
                     match page {
                         Ok(Some(page)) => settle(Ok(Some(page))),
                         Ok(None) => {
-                            settle(catalog.commit().map(|()| None));
+                            // Nothing is held on the catalog once the owner hears that the plan is
+                            // stored: whoever closes it last folds its write-ahead log.
+                            drop(planner);
+                            let committed = catalog.commit();
+                            drop(catalog);
+                            settle(committed.map(|()| None));
                             return Ok(());
                         }
                         Err(e) => {

@@ -7,8 +7,10 @@
 
 pub mod jobs;
 pub mod order;
+mod paths;
 pub mod place;
 pub mod plan;
+mod rows;
 pub mod scan;
 mod schema;
 mod upkeep;

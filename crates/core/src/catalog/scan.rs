@@ -100,19 +100,19 @@ impl Place {
 
 /// The merge of one source's walk into the catalog.
 pub struct Scan<'c> {
-    catalog: &'c Catalog,
-    run: i64,
-    source: i64,
+    pub(super) catalog: &'c Catalog,
+    pub(super) run: i64,
+    pub(super) source: i64,
     root_dir: i64,
     /// Whether other sources may have entries in the same directories.
-    shared: bool,
+    pub(super) shared: bool,
     /// Runs that were broken off: what they took for gone is looked at as if it were new.
-    unsettled: HashSet<i64>,
+    pub(super) unsettled: HashSet<i64>,
     /// Walk tokens whose listing is still to come.
     pending: HashMap<u64, Place>,
-    since_commit: u64,
+    pub(super) since_commit: u64,
     /// Something was marked as gone.
-    any_gone: bool,
+    pub(super) any_gone: bool,
     /// The numbers so far.
     pub tally: Tally,
 }
@@ -291,7 +291,7 @@ impl Scan<'_> {
     }
 
     /// What is known in a directory: of this source, and of none (learned from a drive).
-    fn known(&self, dir: i64) -> Result<Vec<Row>> {
+    pub(super) fn known(&self, dir: i64) -> Result<Vec<Row>> {
         let mut stmt = self.catalog.conn.prepare_cached(&format!(
             "SELECT {ENTRY_COLUMNS} FROM entry WHERE dir = ?1 AND source IN (?2, 0) ORDER BY name"
         ))?;
@@ -363,167 +363,11 @@ impl Scan<'_> {
         }
     }
 
-    fn count_new(&mut self, meta: &Meta) {
+    pub(super) fn count_new(&mut self, meta: &Meta) {
         if meta.kind == Kind::File {
             self.tally.new_files += 1;
             self.tally.new_bytes += meta.size;
         }
-    }
-
-    /// Brings a known row up to date; writes nothing when nothing differs.
-    fn refresh(&mut self, row: &Row, meta: &Meta) -> Result<()> {
-        let old = &row.meta;
-        // A directory's size and time change with what is in it; that alone copies nothing.
-        let content_differs = meta.kind != Kind::Dir
-            && (old.kind != meta.kind
-                || old.size != meta.size
-                || old.mtime != meta.mtime
-                || old.rdev != meta.rdev);
-        let need = if content_differs || row.need != 0 {
-            self.run
-        } else {
-            0
-        };
-        if content_differs && row.need == 0 && row.gone == 0 {
-            if meta.kind == Kind::File {
-                self.tally.changed_files += 1;
-                self.tally.changed_bytes += meta.size;
-            }
-        } else if need != 0 {
-            self.count_new(meta);
-        }
-        let source = match row.source {
-            0 => self.source,
-            known => known,
-        };
-        if *old == *meta && row.need == need && row.gone == 0 && row.source == source {
-            return Ok(());
-        }
-        let mut stmt = self.catalog.conn.prepare_cached(
-            "UPDATE entry SET kind = ?3, size = ?4, allocated = ?5, mtime = ?6, mtime_ns = ?7, mode = ?8, \
-             uid = ?9, gid = ?10, dev = ?11, ino = ?12, nlink = ?13, rdev = ?14, need = ?15, source = ?16, gone = 0 \
-             WHERE dir = ?1 AND name = ?2",
-        )?;
-        stmt.execute(params![
-            row.dir,
-            row.name,
-            meta.kind as u8,
-            meta.size as i64,
-            meta.allocated as i64,
-            meta.mtime.sec,
-            meta.mtime.nsec,
-            meta.mode,
-            meta.uid,
-            meta.gid,
-            meta.dev as i64,
-            meta.ino as i64,
-            meta.nlink,
-            meta.rdev as i64,
-            need,
-            source
-        ])?;
-        self.since_commit += 1;
-        Ok(())
-    }
-
-    fn upsert_dir(&mut self, parent: i64, name: &[u8], meta: &Meta) -> Result<(i64, bool)> {
-        if let Some(row) = self.catalog.entry(parent, name)? {
-            self.refresh(&row, meta)?;
-            return Ok((row.child, false));
-        }
-        let conn = &self.catalog.conn;
-        let id = if parent == ROOT_PARENT {
-            ROOT_DIR
-        } else {
-            conn.prepare_cached("INSERT INTO dir(parent, name) VALUES(?1, ?2)")?
-                .execute(params![parent, name])?;
-            conn.last_insert_rowid()
-        };
-        self.insert(parent, name, meta, id)?;
-        // The root exists before its first entry does, and a source that joins later may find it filled.
-        Ok((id, parent != ROOT_PARENT))
-    }
-
-    fn insert(&mut self, dir: i64, name: &[u8], meta: &Meta, child: i64) -> Result<()> {
-        if self.shared {
-            self.refuse_other_kind(dir, name)?;
-        }
-        let inserted = self
-            .catalog
-            .insert_entry(dir, name, self.source, meta, child, self.run);
-        match inserted {
-            Err(e) if e.code == Code::Collision => return Err(self.collision(dir, name)?),
-            other => other?,
-        }
-        self.since_commit += 1;
-        Ok(())
-    }
-
-    /// A directory and something else have different keys in the catalog and one path on a drive.
-    fn refuse_other_kind(&self, dir: i64, name: &[u8]) -> Result<()> {
-        let other = match name.strip_suffix(b"/") {
-            Some(bare) => bare.to_vec(),
-            None => [name, b"/"].concat(),
-        };
-        let taken: bool = self
-            .catalog
-            .conn
-            .prepare_cached(
-                "SELECT EXISTS(SELECT 1 FROM entry WHERE dir = ?1 AND name = ?2 AND source <> ?3 AND gone = 0)",
-            )?
-            .query_row(params![dir, other, self.source], |r| r.get(0))?;
-        if taken {
-            return Err(self.collision(dir, name)?);
-        }
-        Ok(())
-    }
-
-    fn collision(&self, dir: i64, name: &[u8]) -> Result<Error> {
-        let mut path = self.catalog.dir_path(dir)?;
-        if !path.is_empty() {
-            path.push(b'/');
-        }
-        path.extend_from_slice(name.strip_suffix(b"/").unwrap_or(name));
-        let message = "two of the sources have an entry that would lie there on the drives";
-        Ok(Error::new(Code::Collision, "placing", message).with_path(&path))
-    }
-
-    /// Marks an entry, and all below it, as gone; a directory only when nothing of another source is
-    /// left in it. What an earlier run found gone is marked anew: it was looked for again.
-    fn gone(&mut self, row: &Row) -> Result<()> {
-        let mut todo = vec![row.clone()];
-        let mut rows: Vec<Row> = Vec::new();
-        while let Some(row) = todo.pop() {
-            if row.child != 0 {
-                todo.extend(self.known(row.child)?);
-            }
-            if row.gone != self.run && row.source == self.source {
-                rows.push(row);
-            }
-        }
-        let conn = &self.catalog.conn;
-        for row in rows.iter().rev() {
-            if row.child != 0 {
-                let held: bool = conn
-                    .prepare_cached(
-                        "SELECT EXISTS(SELECT 1 FROM entry WHERE dir = ?1 AND gone = 0)",
-                    )?
-                    .query_row([row.child], |r| r.get(0))?;
-                if held {
-                    continue;
-                }
-            }
-            let news = row.gone == 0 || self.unsettled.contains(&row.gone);
-            if row.meta.kind == Kind::File && news {
-                self.tally.gone_files += 1;
-                self.tally.gone_bytes += row.meta.size;
-            }
-            self.any_gone = true;
-            conn.prepare_cached("UPDATE entry SET gone = ?3 WHERE dir = ?1 AND name = ?2")?
-                .execute(params![row.dir, row.name, self.run])?;
-            self.since_commit += 1;
-        }
-        Ok(())
     }
 
     /// Merges one entry that a list names, with the directories above it.
@@ -579,47 +423,5 @@ impl Drop for Scan<'_> {
         if !self.catalog.conn.is_autocommit() {
             let _ = self.catalog.conn.execute_batch("COMMIT");
         }
-    }
-}
-
-impl Catalog {
-    /// Inserts an entry that the catalog does not know.
-    ///
-    /// # Errors
-    /// What SQLite answers.
-    pub(crate) fn insert_entry(
-        &self,
-        dir: i64,
-        name: &[u8],
-        source: i64,
-        meta: &Meta,
-        child: i64,
-        need: i64,
-    ) -> Result<()> {
-        self.conn
-            .prepare_cached(
-                "INSERT INTO entry VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-                 ?15, ?16, ?17, 0)",
-            )?
-            .execute(params![
-                dir,
-                name,
-                source,
-                meta.kind as u8,
-                meta.size as i64,
-                meta.allocated as i64,
-                meta.mtime.sec,
-                meta.mtime.nsec,
-                meta.mode,
-                meta.uid,
-                meta.gid,
-                meta.dev as i64,
-                meta.ino as i64,
-                meta.nlink,
-                meta.rdev as i64,
-                child,
-                need
-            ])?;
-        Ok(())
     }
 }

@@ -14,6 +14,13 @@ use crate::sys;
 
 const NAME: &[u8] = b"ballast";
 
+/// Files that are kept for their inodes alone: as many as closing a drive creates, and a few.
+const PLACEHOLDERS: usize = 6;
+
+fn placeholder(n: usize) -> Vec<u8> {
+    format!("ballast-{n}").into_bytes()
+}
+
 /// For volume.json, README.txt, directory blocks, and rounding.
 const FIXED: u64 = 64 * 1024;
 
@@ -28,7 +35,8 @@ const STEP: u64 = 64 * 1024;
 pub(super) struct Ballast {
     file: OwnedFd,
     claimed: u64,
-    wanted: u64,
+    /// What is wanted besides [`Drive::lists`].
+    fixed: u64,
 }
 
 /// What an entry will take in the lists.
@@ -45,19 +53,24 @@ impl Drive {
         let Ok(file) = sys::create_new(self.tmp.as_fd(), NAME) else {
             return;
         };
-        let mut wanted = FIXED;
-        for name in [&b"manifest.jsonl"[..], b"SHA256SUMS"] {
-            wanted += sys::stat_at(self.own.as_fd(), name).map_or(0, |m| m.size);
+        for n in 0..PLACEHOLDERS {
+            let _ = sys::create_new(self.tmp.as_fd(), &placeholder(n));
         }
-        match sys::try_claim(file.as_fd(), wanted) {
+        let mut fixed = FIXED;
+        for name in [&b"manifest.jsonl"[..], b"SHA256SUMS"] {
+            fixed += sys::stat_at(self.own.as_fd(), name).map_or(0, |m| m.size);
+        }
+        let claimed = fixed + self.lists;
+        match sys::try_claim(file.as_fd(), claimed) {
             Ok(true) => {
                 self.ballast = Some(Ballast {
                     file,
-                    claimed: wanted,
-                    wanted,
+                    claimed,
+                    fixed,
                 });
             }
-            Ok(false) | Err(_) => self.release_ballast(),
+            Ok(false) => {}
+            Err(_) => self.release_ballast(),
         }
     }
 
@@ -67,9 +80,10 @@ impl Drive {
     /// `Code::Io` with ENOSPC when there is none.
     pub(super) fn grow_ballast(&mut self, more: u64) -> Result<()> {
         let Some(ballast) = &mut self.ballast else {
+            self.lists += more;
             return Ok(());
         };
-        let wanted = ballast.wanted + more;
+        let wanted = ballast.fixed + self.lists + more;
         if wanted > ballast.claimed {
             let claim = wanted.div_ceil(STEP) * STEP;
             let claimed = match sys::try_claim(ballast.file.as_fd(), claim) {
@@ -79,7 +93,7 @@ impl Drive {
             };
             ballast.claimed = claimed.at("keeping room for our own files on", &self.path)?;
         }
-        ballast.wanted = wanted;
+        self.lists += more;
         Ok(())
     }
 
@@ -88,5 +102,8 @@ impl Drive {
         self.ballast = None;
         // Best effort: what stays is removed with all of tmp/.
         let _ = sys::unlink(self.tmp.as_fd(), NAME, false);
+        for n in 0..PLACEHOLDERS {
+            let _ = sys::unlink(self.tmp.as_fd(), &placeholder(n), false);
+        }
     }
 }

@@ -32,6 +32,15 @@ pub struct Closed {
     pub files: u64,
     /// Bytes of their content.
     pub bytes: u64,
+    /// Lines in SHA256SUMS.
+    pub digests: u64,
+}
+
+impl Closed {
+    /// How the files' digests were made; `None` where there are files and none has one.
+    fn algorithm(&self) -> Option<Algorithm> {
+        (self.digests > 0 || self.files == 0).then_some(Algorithm::Sha256)
+    }
 }
 
 /// Closes an open drive. `date` is now, RFC 3339 in UTC, when all that was planned for the drive is there;
@@ -71,7 +80,7 @@ pub fn close(
         .own_files()
         .write(
             b"README.txt",
-            readme::text(&drive.identity, Some(Algorithm::Sha256)).as_bytes(),
+            readme::text(&drive.identity, closed.algorithm()).as_bytes(),
         )
         .map_err(failed)?;
     drive.barrier().map_err(failed)?;
@@ -140,6 +149,7 @@ fn write_lists(
             closed.bytes += placed.item.size;
         }
         if let (Some(digest), true) = (&placed.item.digest, placed.item.stored) {
+            closed.digests += 1;
             sums::push_line(&mut lines, digest, &placed.item.path);
         }
         if lines.len() >= 1 << 16 {
@@ -158,7 +168,17 @@ fn write_lists(
     sums.write_all(&lines).at("writing", &sums_path)?;
     let (_, file) = manifest.finish()?;
     own.finish(file, b"manifest.jsonl")?;
-    own.finish(sums, b"SHA256SUMS")?;
+    if closed.algorithm().is_some() {
+        own.finish(sums, b"SHA256SUMS")?;
+    } else {
+        // An empty list would look like one that was checked; without digests there is none.
+        let stale = sys::unlink(drive.own.as_fd(), b"SHA256SUMS", false);
+        if let Err(e) = stale
+            && e.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(e).at("removing", &sums_path);
+        }
+    }
     Ok(closed)
 }
 

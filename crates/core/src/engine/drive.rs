@@ -10,7 +10,9 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::ballast::Ballast;
-use super::own::{OwnFiles, from_start, open_journal, own_dir, read_identity};
+use super::own::{
+    OwnFiles, from_start, open_journal, own_dir, read_identity, refuse_strange_journal,
+};
 
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::journal::{self, Record};
@@ -64,6 +66,8 @@ pub struct Drive {
     /// Something may stand under a final name that is neither promised nor recorded as failed.
     pub(super) unsettled: bool,
     pub(super) ballast: Option<Ballast>,
+    /// Bytes that this session's entries will take in the lists.
+    pub(super) lists: u64,
     mount: u64,
     device: u64,
 }
@@ -153,8 +157,8 @@ impl Drive {
         }
         let tmp = sys::open_dir_beneath(own.as_fd(), b"tmp", true).at("opening", &tmp_path)?;
         if !spec.known {
-            // The identity first: a journal without one could be anybody's, and nobody would touch the
-            // drive again.
+            // The identity first: a journal without one could be anybody's, and nobody would touch the drive.
+            refuse_strange_journal(own.as_fd(), &spec.path)?;
             let files = OwnFiles {
                 path: &spec.path,
                 own: own.as_fd(),
@@ -181,10 +185,11 @@ impl Drive {
             journal,
             unsettled: false,
             ballast: None,
+            lists: 0,
             mount,
             device,
         };
-        drive.read_journal(!spec.known)?;
+        drive.read_journal()?;
         drive.abilities = drive.probe();
         if spec.known {
             // Only now: a journal that cannot be understood leaves the drive as it was.
@@ -250,8 +255,8 @@ impl Drive {
         Abilities { links, symlinks }
     }
 
-    /// Reads how far the journal is good and cuts off what is not; `new` is for a drive without an identity.
-    fn read_journal(&mut self, new: bool) -> Result<()> {
+    /// Reads how far the journal is good and cuts off what is not.
+    fn read_journal(&mut self) -> Result<()> {
         let path = self.journal_path();
         let bad = |message: &str| {
             Err(Error::new(Code::BadFormat, "reading", message).with_path(&self.journal_path()))
@@ -264,9 +269,6 @@ impl Drive {
             }
             Ok(())
         })?;
-        if new && good.records > 0 {
-            return bad("it tells of a volume, but there is no volume.json beside it");
-        }
         if good.behind_barrier {
             return bad("it is damaged in the middle: the drive has lost what it had confirmed");
         }

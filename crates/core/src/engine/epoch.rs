@@ -13,9 +13,8 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::io::Errno;
-
 use super::ballast;
+use super::dirs::open_or_make;
 use super::drive::{Drive, join, split};
 use super::file::{TempDir, Work, target_fault};
 use crate::catalog::Catalog;
@@ -136,7 +135,8 @@ impl<'a> Committer<'a> {
             }
             let fd =
                 sys::open_dir_beneath(self.drive.tmp.as_fd(), &name, true).at("opening", &path)?;
-            let temp = Arc::new(TempDir { fd, name });
+            let tmp = Arc::clone(&self.drive.tmp);
+            let temp = Arc::new(TempDir { fd, name, tmp });
             self.temp = Some(Arc::clone(&temp));
             return Ok(temp);
         }
@@ -382,72 +382,6 @@ impl<'a> Committer<'a> {
         }
         self.parents.insert(dir.to_vec(), Arc::clone(&fd));
         Ok(fd)
-    }
-}
-
-/// Opens a directory of the drive beneath its root; makes it, and those above it, where they are missing.
-pub(super) fn open_or_make(drive: &Drive, dir: &[u8]) -> Result<OwnedFd> {
-    let whole = || join(&drive.path, dir);
-    let open = |rel: &[u8]| match sys::open_dir_beneath(drive.root.as_fd(), rel, true) {
-        Ok(fd) => Ok(Some(fd)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) if is_in_the_way(&e) => Err(in_the_way(&whole())),
-        Err(e) => Err(e).at("opening", &whole()),
-    };
-    if let Some(fd) = open(dir)? {
-        return Ok(fd);
-    }
-    // Mostly only the last one is missing; else down from the root, one by one: thousands of levels must
-    // need neither stack nor descriptors.
-    let (above, name) = split(dir);
-    if let Some(parent) = open(above)? {
-        return make_in(&parent, name, &whole);
-    }
-    let mut parent =
-        sys::open_dir_beneath(drive.root.as_fd(), b"", true).at("opening", &whole())?;
-    for name in dir.split(|b| *b == b'/') {
-        parent = match sys::open_dir_beneath(parent.as_fd(), name, true) {
-            Ok(fd) => fd,
-            Err(_) => make_in(&parent, name, &whole)?,
-        };
-    }
-    Ok(parent)
-}
-
-/// Makes the directory `name` in `parent` and opens it.
-fn make_in(parent: &OwnedFd, name: &[u8], whole: &dyn Fn() -> Vec<u8>) -> Result<OwnedFd> {
-    match sys::make_dir(parent.as_fd(), name) {
-        Ok(()) => {}
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-        // A directory that came from the source may forbid writing; it is ours to open while we write.
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
-            rustix::fs::fchmod(parent, rustix::fs::Mode::from_raw_mode(0o700))
-                .at("opening for writing", &whole())?;
-            sys::make_dir(parent.as_fd(), name).at("making", &whole())?;
-        }
-        Err(e) => return Err(e).at("making", &whole()),
-    }
-    match sys::open_dir_beneath(parent.as_fd(), name, true) {
-        Ok(fd) => Ok(fd),
-        Err(e) if is_in_the_way(&e) => Err(in_the_way(&whole())),
-        Err(e) => Err(e).at("opening", &whole()),
-    }
-}
-
-fn is_in_the_way(e: &std::io::Error) -> bool {
-    let errno = e.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::NOTDIR | Errno::LOOP | Errno::XDEV))
-}
-
-fn in_the_way(path: &[u8]) -> Error {
-    Error {
-        errno: Some(Errno::EXIST.raw_os_error()),
-        ..Error::new(
-            Code::Io,
-            "making",
-            "something that is no directory stands there",
-        )
-        .with_path(path)
     }
 }
 

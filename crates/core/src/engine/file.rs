@@ -58,6 +58,15 @@ pub struct TempDir {
     pub fd: OwnedFd,
     /// Its name below `tmp/`.
     pub name: Vec<u8>,
+    /// `tmp/` itself.
+    pub tmp: Arc<OwnedFd>,
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // Nobody writes into it any more; where something is left in it, it stays for the recovery.
+        let _ = sys::unlink(self.tmp.as_fd(), &self.name, true);
+    }
 }
 
 /// How an entry gets its content.

@@ -91,6 +91,21 @@ pub(super) fn open_journal(own: BorrowedFd<'_>, drive: &[u8]) -> Result<File> {
     Ok(File::from(fd))
 }
 
+/// Refuses a drive without an identity that has a journal with something in it: it tells of another volume.
+pub(super) fn refuse_strange_journal(own: BorrowedFd<'_>, drive: &[u8]) -> Result<()> {
+    let path = join(drive, b".mvcopy/journal.log");
+    let fd = match sys::open_for_reading(own, b"journal.log") {
+        Ok(fd) => fd,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e).at("opening", &path),
+    };
+    if regular(&fd, &path)? == 0 {
+        return Ok(());
+    }
+    let message = "it tells of a volume, but there is no volume.json beside it";
+    Err(Error::new(Code::BadFormat, "reading", message).with_path(&path))
+}
+
 /// A reader of the journal from its first byte, beside the descriptor that appends.
 pub(super) fn from_start(file: &File) -> Result<impl std::io::Read + use<>> {
     let file = file.try_clone().at("reading the journal", b"")?;

@@ -10,8 +10,9 @@ use std::io::BufReader;
 use std::os::fd::AsFd;
 
 use super::content::digest_of;
+use super::dirs::open_or_make;
 use super::drive::{Drive, join, split};
-use super::epoch::{open_or_make, push_id};
+use super::epoch::push_id;
 use super::file::target_fault;
 use super::own::regular;
 use crate::cancel::CancelToken;

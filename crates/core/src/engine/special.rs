@@ -135,8 +135,19 @@ impl Copier<'_> {
         to: &Item,
     ) -> std::result::Result<Option<Made>, Fail> {
         let (dir, name) = split(&to.path);
-        let Ok(dir) = sys::open_dir_beneath(self.drive_root.as_fd(), dir, true) else {
-            return Ok(None);
+        let dir = match sys::open_dir_beneath(self.drive_root.as_fd(), dir, true)
+            .at("opening the directory of", &to.path)
+        {
+            Ok(dir) => dir,
+            // Somebody moved it away: the content is copied instead. Any other failure is one.
+            Err(e)
+                if [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::XDEV]
+                    .into_iter()
+                    .any(|errno| e.is_errno(errno)) =>
+            {
+                return Ok(None);
+            }
+            Err(e) => return Err(Fail::Target(e)),
         };
         let temp = work.temp.fd.as_fd();
         let temp_name = work.temp_name();

@@ -71,6 +71,8 @@ fn fault(src: &[u8], dst: &[u8], relpath: &[u8], bytes: u64) -> Option<String> {
         about("a NUL in the path", src)
     } else if !ends(src) {
         about("the source does not end in the relative path", src)
+    } else if src.split(|b| *b == b'/').any(|part| part == b"..") {
+        about("the source has a component '..'", src)
     } else if !ends(dst) {
         about("the destination does not end in the relative path", dst)
     } else if root(dst, relpath)

@@ -4,7 +4,9 @@
 //! first-fit plan, and compares what stands on a drive with the source. It decides nothing that is tested.
 #![allow(dead_code, clippy::unwrap_used, missing_docs)]
 
+pub mod again;
 pub mod compare;
+pub mod crash;
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;

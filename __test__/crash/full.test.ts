@@ -1,0 +1,102 @@
+/** Drives that are filled to the brim, by blocks and by inodes: nothing torn, and the next one is asked for. */
+
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { makeHost } from '../helpers/cli.js'
+import { type DriveOptions, MiB, makeDrive } from '../helpers/drives.js'
+import { isRoot, sh, tempDir } from '../helpers/temp.js'
+import { walk } from '../helpers/walk.js'
+
+const ROUNDS = process.env.MVCOPY_ALL === '1' ? 15 : 3
+/** What is left free for us, in bytes: the rest of a drive is filled beforehand. */
+const ROOM = 3 * MiB
+
+/** `room`: where a file system that says that so much is free lets nobody have the last of it. */
+type Kind = DriveOptions & { readonly room?: number }
+
+const kinds: Record<string, Kind> = {
+  'ext4, blocks': { fs: 'ext4', size: 16 * MiB },
+  'ext4, inodes': { fs: 'ext4', size: 16 * MiB, inodes: 64 },
+  'tmpfs, blocks': { fs: 'tmpfs', size: 4 * MiB },
+  'tmpfs, inodes': { fs: 'tmpfs', size: 8 * MiB, inodes: 64 },
+  'xfs, blocks': { fs: 'xfs', size: 32 * MiB },
+  'btrfs, blocks': { fs: 'btrfs', size: 64 * MiB, room: 12 * MiB },
+  'exfat, blocks': { fs: 'exfat', size: 8 * MiB },
+  'ntfs, blocks': { fs: 'ntfs', size: 8 * MiB },
+}
+
+/** Numbers that look random and are the same every time. */
+function dice(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31
+    return state / 2 ** 31
+  }
+}
+
+/** Files of random sizes: `bytes` in all, most of them small, some large; or as many `tiny` ones. */
+function grow(root: string, random: () => number, bytes: number, tiny: number): void {
+  let left = bytes
+  for (let n = 0; tiny > 0 ? n < tiny : left > 0; n += 1) {
+    const most = tiny > 0 ? 100 : random() < 0.1 ? 600_000 : 20_000
+    const size = Math.min(left, Math.floor(random() * most))
+    const directory = path.join(root, `d${Math.floor(random() * 8)}`)
+    fs.mkdirSync(directory, { recursive: true })
+    fs.writeFileSync(path.join(directory, `f${n}`), Buffer.alloc(size, `${n} `))
+    left -= size + 1
+  }
+}
+
+async function fill(t: ExecutionContext, options: Kind, seed: number): Promise<void> {
+  const random = dice(seed)
+  const drive = makeDrive(options)
+  try {
+    const host = makeHost()
+    const source = tempDir('source')
+    const tiny = options.inodes !== undefined
+    const room = options.room ?? ROOM
+    grow(source, random, 2 * room, tiny ? 150 : 0)
+    const spare = drive.free() - room - Math.floor(random() * MiB)
+    if (!tiny && spare > 0) {
+      fs.writeFileSync(path.join(drive.path, 'foreign'), Buffer.alloc(spare, 1))
+      // btrfs counts what is not on the device yet as free.
+      sh('sync', '-f', drive.path)
+    }
+    const run = await host.run([source, '-o', drive.path, '-y'])
+    const said = `seed ${seed}\n${run.stderr}`
+    t.is(run.code, 4, said)
+    t.regex(run.stderr, /drive.* is needed for/, said)
+    const standing = new Map<string, string | undefined>()
+    for (const { path: name, kind, digest } of walk(source)) {
+      if (kind === 'file') standing.set(name.toString(), digest)
+    }
+    let files = 0
+    for (const entry of walk(drive.path, { ignore: ['.mvcopy', 'lost+found', 'foreign'] })) {
+      if (entry.kind !== 'file') continue
+      files += 1
+      t.is(entry.digest, standing.get(entry.path.toString()), `${entry.path} is torn; ${said}`)
+    }
+    t.true(files > 0, `nothing was written; ${said}`)
+    const sums = fs.readFileSync(path.join(drive.path, '.mvcopy/SHA256SUMS'), 'utf8')
+    t.is(sums.split('\n').length - 1, files, `the list names other files than stand there; ${said}`)
+    sh('env', '-C', drive.path, 'sha256sum', '-c', '--quiet', '.mvcopy/SHA256SUMS')
+    t.deepEqual(fs.readdirSync(path.join(drive.path, '.mvcopy')).sort(), [
+      'README.txt',
+      'SHA256SUMS',
+      'manifest.jsonl',
+      'volume.json',
+    ])
+  } finally {
+    drive.dispose()
+  }
+}
+
+for (const [name, options] of Object.entries(kinds)) {
+  const title = `random fills: ${name}`
+  const body = async (t: ExecutionContext): Promise<void> => {
+    for (let round = 1; round <= ROUNDS; round += 1) await fill(t, options, round * 7919)
+  }
+  if (isRoot) test.serial(title, body)
+  else test.serial.skip(`${title} (needs root)`, body)
+}

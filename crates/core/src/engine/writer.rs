@@ -1,0 +1,319 @@
+//! The loop that writes a volume: reads the plan, hands out work, commits what comes back.
+//!
+//! It decides what a failure means: for one entry, for the drive's room, or for the run.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::copy::{Options, Outcome};
+use super::drive::Drive;
+use super::epoch::{Committer, Flushed, Ready};
+use super::file::{How, Made, SourceRoot, TempDir, Work};
+use super::pool::Copiers;
+use crate::cancel::CancelToken;
+use crate::catalog::Catalog;
+use crate::catalog::order::Row;
+use crate::catalog::place::Key;
+use crate::catalog::plan::Worklist;
+use crate::error::{Code, Error, FileError, FileFault, Result};
+use crate::meta::Kind;
+use crate::progress::Progress;
+
+/// How many entries a group may have: their records are kept in memory until they are promised.
+const EPOCH_ENTRIES: usize = 16_384;
+
+/// After so many files without room in spite of the plan, the drive counts as full.
+const FULL_AFTER: u64 = 3;
+
+/// Writes one volume: what is under way, and what became of the rest.
+pub(super) struct Writer<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) run: i64,
+    pub(super) options: &'a Options,
+    pub(super) cancel: &'a CancelToken,
+    pub(super) progress: &'a Progress,
+    pub(super) sources: HashMap<i64, Arc<SourceRoot>>,
+    pub(super) links: bool,
+    pub(super) outcome: Outcome,
+    pub(super) barrier_failures: u32,
+    pub(super) full: bool,
+    /// Condemned by a failed barrier: copied once more.
+    pub(super) retries: Vec<Ready>,
+    pub(super) tried: bool,
+    /// Hard-linked files (device and inode) of which a first name is under way: neither promised nor failed.
+    pub(super) in_hand: HashSet<(u64, u64)>,
+    /// The volume held nothing when this began.
+    pub(super) blank: bool,
+}
+
+impl Writer<'_> {
+    /// Brings everything that the plan gives to the volume onto it.
+    pub(super) fn run_all(&mut self, drive: &mut Drive, copiers: &mut dyn Copiers) -> Result<()> {
+        let mut committer = Committer::new(drive, self.catalog, self.progress);
+        let result = self.passes(&mut committer, copiers);
+        self.outcome.entries = committer.promised_entries;
+        self.outcome.files = committer.promised_files;
+        self.outcome.bytes = committer.promised_bytes;
+        result
+    }
+
+    /// First everything but further names of hard-linked files, then these: the file that they name has
+    /// to be on the drive first. A group whose first name failed gets another chance by its next name.
+    fn passes(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<()> {
+        loop {
+            let settled = |this: &Self, committer: &Committer<'_>| {
+                let o = &this.outcome;
+                committer.promised_entries + o.failed + o.vanished + o.changing + o.foreign
+            };
+            let before = settled(self, committer);
+            let left = self.pass(committer, copiers)?;
+            let stuck = settled(self, committer) == before;
+            if left == 0 || self.outcome.stopped || self.full || stuck {
+                return Ok(());
+            }
+        }
+    }
+
+    fn pass(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<u64> {
+        let volume = committer.drive().identity.volume.number;
+        let mut list = Worklist::new(&self.catalog.conn, self.run, volume)?;
+        self.in_hand.clear();
+        let mut left = 0;
+        let mut epoch_start = Instant::now();
+        let mut feeding = true;
+        loop {
+            while feeding && copiers.has_room() {
+                if self.cancel.is_stopped() || self.full {
+                    self.outcome.stopped |= self.cancel.is_stopped();
+                    feeding = false;
+                    break;
+                }
+                let Some((path, row)) = list.next_row()? else {
+                    feeding = false;
+                    break;
+                };
+                let Some(work) = self.work(committer, path, row, &mut left)? else {
+                    continue;
+                };
+                if let Some((work, made)) = copiers.submit(work)? {
+                    self.take(committer, work, made)?;
+                    break;
+                }
+            }
+            if let Some((work, made)) = copiers.next(Duration::from_millis(100))? {
+                self.take(committer, work, made)?;
+            }
+            if self.cancel.is_now() {
+                return Err(Error::cancelled());
+            }
+            let ended = !feeding && copiers.in_flight() == 0;
+            let due = epoch_start.elapsed() >= self.options.epoch
+                || committer.waiting() >= EPOCH_ENTRIES
+                || committer.ready_bytes >= self.options.epoch_bytes;
+            if ended || (due && committer.waiting() > 0) {
+                let flushed = if ended {
+                    committer.flush()
+                } else {
+                    committer.commit()
+                }?;
+                epoch_start = Instant::now();
+                self.after_flush(committer, flushed)?;
+                if ended && self.retries.is_empty() {
+                    return Ok(left);
+                }
+                self.retry(committer, copiers)?;
+            }
+        }
+    }
+
+    fn work(
+        &mut self,
+        committer: &mut Committer<'_>,
+        path: Vec<u8>,
+        row: Row,
+        left: &mut u64,
+    ) -> Result<Option<Work>> {
+        let key = Key {
+            dir: row.dir,
+            name: row.name,
+        };
+        let Some(source) = self.sources.get(&row.source).cloned() else {
+            let message = "its source cannot be opened";
+            self.failed(
+                &key,
+                FileError {
+                    fault: FileFault::Vanished,
+                    path,
+                    doing: "copying",
+                    errno: None,
+                    message: message.into(),
+                },
+            )?;
+            return Ok(None);
+        };
+        let volume = committer.drive().identity.volume.number;
+        let mut how = How::Copy;
+        if self.links && row.meta.kind == Kind::File && row.meta.nlink > 1 {
+            if let Some(mut placed) = self.catalog.linked_on(volume, &key, &row.meta)? {
+                placed.item.path = self.catalog.path_of(&placed.key)?;
+                how = How::Link(Box::new(placed.item));
+            } else if !self.in_hand.insert((row.meta.dev, row.meta.ino)) {
+                *left += 1;
+                return Ok(None);
+            }
+        }
+        // On a drive that held nothing of ours when this began no name is ours yet.
+        let ours = if self.blank {
+            None
+        } else {
+            self.catalog.placement(volume, &key)?
+        };
+        let replaces = self.options.adopt || ours.is_some_and(|p| p.item.stored);
+        let Some(temp) = self.temp_dir(committer)? else {
+            return Ok(None);
+        };
+        self.progress.set_current(&path);
+        let id = committer.next_temp();
+        Ok(Some(Work {
+            id,
+            key,
+            path,
+            meta: row.meta,
+            source,
+            temp,
+            how,
+            replaces,
+        }))
+    }
+
+    /// Where the next temp file goes; `None` when there is no room for a directory even: the drive is full.
+    fn temp_dir(&mut self, committer: &mut Committer<'_>) -> Result<Option<Arc<TempDir>>> {
+        match committer.temp_dir() {
+            Ok(temp) => Ok(Some(temp)),
+            Err(e) if super::file::target_fault(&e) == Some(FileFault::NoRoom) => {
+                self.outcome.no_room += 1;
+                self.full = true;
+                Ok(None)
+            }
+            Err(e) => Err(e.with_code(Code::DriveFailed)),
+        }
+    }
+
+    fn take(&mut self, committer: &mut Committer<'_>, work: Work, made: Made) -> Result<()> {
+        let ready = |work, item: Box<_>, seen, in_temp| Ready {
+            work,
+            item: *item,
+            seen,
+            in_temp,
+            intent: 0,
+        };
+        match made {
+            Made::Ready(item, seen) => committer.push(ready(work, item, seen, true)),
+            Made::Directory(item, seen) | Made::Recorded(item, seen) => {
+                committer.push(ready(work, item, seen, false));
+            }
+            Made::Failed(error) => self.work_failed(&work, error)?,
+            Made::Cancelled => self.outcome.stopped = true,
+            Made::DriveFailed(e) => {
+                // What is written already and whole gets its chance; the failure stands in any case.
+                if let Ok(flushed) = committer.flush() {
+                    drop(flushed);
+                }
+                return Err(if e.code == Code::Internal {
+                    e
+                } else {
+                    e.with_code(Code::DriveFailed)
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn work_failed(&mut self, work: &Work, error: FileError) -> Result<()> {
+        if error.fault != FileFault::NoRoom {
+            // The next name of the same file may do better.
+            self.in_hand.remove(&(work.meta.dev, work.meta.ino));
+        }
+        self.failed(&work.key, error)
+    }
+
+    fn failed(&mut self, key: &Key, error: FileError) -> Result<()> {
+        match error.fault {
+            FileFault::Failed => self.outcome.failed += 1,
+            FileFault::Vanished => self.outcome.vanished += 1,
+            FileFault::Changing => self.outcome.changing += 1,
+            FileFault::ForeignInTheWay => self.outcome.foreign += 1,
+            FileFault::NoRoom => {
+                // Planned anew for another drive: neither done nor failed, and not reported as such.
+                self.outcome.no_room += 1;
+                self.full |= self.outcome.no_room >= FULL_AFTER;
+                return Ok(());
+            }
+        }
+        self.catalog.give_up(key, self.run)?;
+        self.progress.fail(error);
+        Ok(())
+    }
+
+    fn after_flush(&mut self, committer: &mut Committer<'_>, flushed: Flushed) -> Result<()> {
+        for (work, error) in std::mem::take(&mut committer.failures) {
+            self.work_failed(&work, error)?;
+        }
+        for identity in committer.promised_links.drain(..) {
+            self.in_hand.remove(&identity);
+        }
+        let Flushed::Condemned(condemned, e) = flushed else {
+            return Ok(());
+        };
+        self.barrier_failures += 1;
+        let no_room = super::file::target_fault(&e) == Some(FileFault::NoRoom);
+        if no_room && !self.tried {
+            // The space was promised at the write and refused at the flush: the drive is full. What was
+            // condemned is planned anew, for another drive.
+            self.tried = true;
+            self.full = true;
+            self.outcome.no_room += condemned.len() as u64;
+            return Ok(());
+        }
+        if self.barrier_failures > 1 {
+            return Err(e.with_code(Code::DriveFailed));
+        }
+        self.progress.fail(FileError {
+            fault: FileFault::Failed,
+            path: committer.drive().path.clone(),
+            doing: e.doing,
+            errno: e.errno,
+            message: format!(
+                "a flush failed; the last {} entries are copied once more",
+                condemned.len()
+            ),
+        });
+        self.retries = condemned;
+        Ok(())
+    }
+
+    /// Copies once more what a failed barrier condemned.
+    fn retry(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<()> {
+        for condemned in std::mem::take(&mut self.retries) {
+            let Some(temp) = self.temp_dir(committer)? else {
+                continue;
+            };
+            let id = committer.next_temp();
+            let work = Work {
+                id,
+                temp,
+                ..condemned.work
+            };
+            while !copiers.has_room() {
+                if let Some((work, made)) = copiers.next(Duration::from_millis(100))? {
+                    self.take(committer, work, made)?;
+                }
+            }
+            if let Some((work, made)) = copiers.submit(work)? {
+                self.take(committer, work, made)?;
+            }
+        }
+        Ok(())
+    }
+}
