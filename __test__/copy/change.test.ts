@@ -17,6 +17,7 @@ import {
   onTerminal,
   put,
   shelf,
+  slowed,
   wrongSums,
 } from './kit.js'
 
@@ -256,11 +257,11 @@ rootTest(
   'a drive that is unmounted while it is written ends the run with 11, the root disk untouched',
   async (t) => {
     const source = makeSource(
-      Object.fromEntries(Array.from({ length: 3000 }, (_, n) => [`d${n % 50}/f${n}`, 2 * KiB])),
+      Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`d${n % 50}/f${n}`, 2 * KiB])),
     )
     const drive = makeDrive({ size: 64 * MiB })
     const host = makeHost()
-    const run = host.start([source, '-o', drive.path])
+    const run = host.start([source, '-o', drive.path], { under: slowed })
     await run.said(/\(new\) at/)
     sh('umount', '-l', drive.path)
     const result = await run.done

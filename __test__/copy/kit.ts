@@ -12,6 +12,15 @@ import type { Terminal, TerminalOptions } from '../helpers/pty.js'
 import { Random } from '../helpers/random.js'
 import { tempDir } from '../helpers/temp.js'
 
+/**
+ * Runs the program so slowly that it is still copying when something is done to it: each write waits.
+ * The tracer is a process apart, so signals reach the program itself.
+ */
+export const slowed = [
+  ...['strace', '-D', '-f', '-qq', '-o', '/dev/null'],
+  ...['-e', 'trace=pwrite64', '-e', 'inject=pwrite64:delay_enter=4000'],
+] as const
+
 /** The last line of the question for a drive. */
 export const driveQuestion = /or type a path> $/
 

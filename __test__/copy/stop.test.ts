@@ -5,12 +5,12 @@ import { differences } from '../helpers/compare.js'
 import { KiB, MiB } from '../helpers/drives.js'
 import { tempDir } from '../helpers/temp.js'
 import { walk } from '../helpers/walk.js'
-import { closes, ended, events, makeSource, onTerminal, wrongSums } from './kit.js'
+import { closes, ended, events, makeSource, onTerminal, slowed, wrongSums } from './kit.js'
 
 /** Enough files that a run is still at it when it is stopped. */
 function manyFiles(): string {
   return makeSource(
-    Object.fromEntries(Array.from({ length: 4000 }, (_, n) => [`d${n % 40}/f${n}`, 2 * KiB])),
+    Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`d${n % 40}/f${n}`, 2 * KiB])),
   )
 }
 
@@ -38,7 +38,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       const host = makeHost()
       const source = manyFiles()
       const out = tempDir('out')
-      const run = host.start([source, '-o', out])
+      const run = host.start([source, '-o', out], { under: slowed })
       await run.said(/\(new\) at/)
       run.child.kill(signal)
       const stopped = await run.done
@@ -50,7 +50,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       t.deepEqual(rewritten(before, stamps(out)), [])
       t.deepEqual(differences(source, out), [])
       t.is(wrongSums(out), '')
-      t.is(events(again, 'plan')[0]?.files, 4000 - before.size)
+      t.is(events(again, 'plan')[0]?.files, 1000 - before.size)
     },
   )
 }
@@ -59,7 +59,7 @@ test.serial('Ctrl-C at a terminal stops the run, and it goes on later', async (t
   const host = makeHost()
   const source = manyFiles()
   const out = tempDir('out')
-  const terminal = onTerminal(t, host, [source, '-o', out])
+  const terminal = onTerminal(t, host, [source, '-o', out], { under: slowed })
   await terminal.expect(/\(new\) at/)
   terminal.send('\x03')
   await closes(t, terminal, 130)
@@ -73,7 +73,7 @@ test.serial('the second Ctrl-C stops at once, and nothing is lost', async (t) =>
   const host = makeHost()
   const source = manyFiles()
   const out = tempDir('out')
-  const run = host.start([source, '-o', out])
+  const run = host.start([source, '-o', out], { under: slowed })
   await run.said(/\(new\) at/)
   run.child.kill('SIGINT')
   run.child.kill('SIGTERM')
@@ -101,7 +101,7 @@ test.serial('SIGUSR1 prints a line of progress, and the run goes on', async (t) 
   const host = makeHost()
   const source = manyFiles()
   const out = tempDir('out')
-  const run = host.start([source, '-o', out])
+  const run = host.start([source, '-o', out], { under: slowed })
   await run.said(/\(new\) at/)
   run.child.kill('SIGUSR1')
   const done = await run.done
@@ -142,3 +142,31 @@ test('--json writes one object a line, from the plan to the summary, which says 
     left: { files: 0, bytes: 0 },
   })
 })
+
+test.serial(
+  'Ctrl-C at a question about the source stops the run, and nothing is done',
+  async (t) => {
+    const host = makeHost()
+    const source = makeSource({ a: 'a', b: 'b', c: 'c' })
+    const out = tempDir('out')
+    ended(t, await host.run([source, '-o', out]), 0)
+    fs.rmSync(`${source}/a`)
+    const before = stamps(out)
+    const terminal = onTerminal(t, host, [source, '-o', out])
+    await terminal.expect(/Remove them.*\[y\/N\]> $/)
+    terminal.send('\x03')
+    await closes(t, terminal, 130)
+    t.deepEqual(rewritten(before, stamps(out)), [])
+    // A guard that was left without an answer asks again, however it was left.
+    fs.rmSync(`${source}/b`)
+    fs.rmSync(`${source}/c`)
+    for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+      const guard = onTerminal(t, host, [source, '-o', out, '--delete'])
+      await guard.expect(/Is it as it should be\? \[y\/N\]> $/)
+      guard.kill(signal)
+      await guard.exit
+    }
+    ended(t, await host.run([source, '-o', out, '--delete']), 25)
+    t.deepEqual(rewritten(before, stamps(out)), [])
+  },
+)

@@ -10,11 +10,11 @@ import type { RunContext } from '../context.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog } from '../native/set.js'
 import { type Mount, mounts, type PathFacts } from '../native/volume.js'
-import { askForVolume, confirm } from '../prompt/questions.js'
+import { askForVolume } from '../prompt/questions.js'
 import type { Verdict } from '../volume/facts.js'
 import { describe, type Look } from '../volume/look.js'
 import { type Drives, listVolumes, type Mounted, refusedOutput, typedPath } from './drives.js'
-import { counted, driveName } from './messages.js'
+import { agreed, counted, driveName } from './messages.js'
 import type { CopyOptions } from './options.js'
 
 /** What is to be written next. */
@@ -95,7 +95,7 @@ export class DriveChange {
     reasons: readonly string[],
     seen: ReadonlySet<Verdict['kind']>,
   ): Promise<Mounted> {
-    const { prompter, report, cwd, env } = this.#p.context
+    const { prompter, report, cwd, env, stop } = this.#p.context
     const name = wantedName(wanted)
     report.event({
       type: 'volume-needed',
@@ -103,6 +103,7 @@ export class DriveChange {
       files: wanted.files,
       bytes: wanted.bytes,
     })
+    if (stop.requested) throw new NoDrive('quit')
     if (!prompter.canAsk) {
       for (const line of reasons) report.error(line)
       report.error(`${capital(name)} is needed for ${amount(wanted)}, and nobody can be asked.`)
@@ -122,9 +123,7 @@ export class DriveChange {
         home: env.HOME,
       })
       if (answer.action === 'quit') throw new NoDrive('quit')
-      if (answer.action === 'eof') {
-        throw new NoDrive(this.#p.context.stop.requested ? 'quit' : 'nobody')
-      }
+      if (answer.action === 'eof') throw new NoDrive(stop.requested ? 'quit' : 'nobody')
       const typed = answer.path === undefined ? undefined : typedPath(cwd, answer.path)
       const places = typed === undefined ? this.#p.outputs : [typed]
       const refused: string[] = []
@@ -158,12 +157,8 @@ export class DriveChange {
         continue
       const seen = await this.#p.drives.look(mount.mountPoint)
       if (!this.#fits(seen.verdict, wanted)) continue
-      const yes = await confirm(
-        this.#p.context.prompter,
-        [`A drive has been mounted at ${displayName(mount.mountPoint)}. Use it?`],
-        true,
-      )
-      if (yes !== 'yes') continue
+      const question = `A drive has been mounted at ${displayName(mount.mountPoint)}. Use it?`
+      if (!(await agreed(this.#p.context, [question], true))) continue
       const tried = await this.#try(mount.mountPoint, wanted, true)
       if ('use' in tried) {
         this.#alsoLookAt(mount.mountPoint)
@@ -264,13 +259,10 @@ export class DriveChange {
       return true
     }
     if (!ask || !prompter.canAsk) return false
-    const answer = await confirm(
-      prompter,
-      [sentence, 'Use its free space and leave them alone?'],
-      false,
-    )
-    if (answer === 'yes') this.#p.drives.foreignAgreed.add(key)
-    return answer === 'yes'
+    const question = [sentence, 'Use its free space and leave them alone?']
+    const agrees = await agreed(this.#p.context, question, false)
+    if (agrees) this.#p.drives.foreignAgreed.add(key)
+    return agrees
   }
 }
 

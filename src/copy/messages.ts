@@ -1,6 +1,9 @@
-/** Words of a run that stand in more than one place. */
+/** Words and questions of a run that stand in more than one place. */
 
+import type { RunContext } from '../context.js'
+import { CancelledError } from '../native/errors.js'
 import { displayName } from '../native/names.js'
+import { confirm } from '../prompt/questions.js'
 
 /** A drive by number and label. */
 export function driveName(number: number, label: string | undefined): string {
@@ -12,4 +15,18 @@ export function driveName(number: number, label: string | undefined): string {
 /** A count with its noun. */
 export function counted(n: number, one: string, many = `${one}s`): string {
   return `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`
+}
+
+/**
+ * Whether the user says yes. An end of input is no yes; Ctrl-C at the question rejects with
+ * `CancelledError`: the run is to end, whatever the question was.
+ */
+export async function agreed(
+  { prompter, stop }: Pick<RunContext, 'prompter' | 'stop'>,
+  question: readonly string[],
+  fallback: boolean,
+): Promise<boolean> {
+  const answer = await confirm(prompter, question, fallback)
+  if (stop.requested) throw new CancelledError()
+  return answer === 'yes'
 }

@@ -13,9 +13,8 @@ import { UserError } from '../errors.js'
 import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, Rule, Tally } from '../native/set.js'
-import { confirm } from '../prompt/questions.js'
 import { nativeToUser } from './faults.js'
-import { counted } from './messages.js'
+import { agreed, counted } from './messages.js'
 import { type CopyOptions, DEFAULT_JOB_FILE } from './options.js'
 import { fileSystemId, type JoinedSource } from './sources.js'
 import { ensureStateDirectory, stateDirectory } from './state.js'
@@ -108,12 +107,11 @@ async function guardSource(
   // Somebody who says how many files may go has thought about it.
   if (options.maxDelete !== undefined && found.goneFiles <= options.maxDelete) return
   const name = displayName(source.path)
-  const answer = await confirm(
-    context.prompter,
-    [`The source ${name} looks as if it were not mounted: ${why}.`, 'Is it as it should be?'],
-    false,
-  )
-  if (answer === 'yes') return
+  const question = [
+    `The source ${name} looks as if it were not mounted: ${why}.`,
+    'Is it as it should be?',
+  ]
+  if (await agreed(context, question, false)) return
   catalog.forgetGone(run, source.row.id)
   throw new UserError(`The source ${name} looks as if it were not mounted: ${why}.`, {
     exit: Exit.guard,
@@ -162,12 +160,11 @@ export async function decideRemoval(
     report.note(`${title.slice(0, -1)}: kept (--delete removes them).`)
     return false
   }
-  const answer = await confirm(
-    prompter,
+  return agreed(
+    context,
     [title, ...lines, 'Remove them from their drives as these come in?'],
     false,
   )
-  return answer === 'yes'
 }
 
 /** Writes the seed's job file and says where it is when that is not the usual place. */

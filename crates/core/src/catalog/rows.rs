@@ -160,7 +160,8 @@ impl Scan<'_> {
                     continue;
                 }
             }
-            if row.meta.kind == Kind::File && row.gone == 0 {
+            let news = row.gone == 0 || self.unsettled.contains(&row.gone);
+            if row.meta.kind == Kind::File && news {
                 self.tally.gone_files += 1;
                 self.tally.gone_bytes += row.meta.size;
             }

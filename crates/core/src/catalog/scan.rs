@@ -5,7 +5,7 @@
 //! what a filter, a list, an error or a mount point hid is unknown, and unknown is not gone.
 //! Nothing is removed here from any drive: that needs a yes, later.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{OptionalExtension, params};
 
@@ -106,6 +106,8 @@ pub struct Scan<'c> {
     root_dir: i64,
     /// Whether other sources may have entries in the same directories.
     pub(super) shared: bool,
+    /// Runs that were broken off: what they took for gone is looked at as if it were new.
+    pub(super) unsettled: HashSet<i64>,
     /// Walk tokens whose listing is still to come.
     pending: HashMap<u64, Place>,
     pub(super) since_commit: u64,
@@ -121,9 +123,19 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn scan(&self, run: i64, source: i64, prefix: &[u8], root: &Meta) -> Result<Scan<'_>> {
+        // What a run that was broken off took for gone nobody has agreed to: it still counts as known, or a
+        // guard that was left unanswered would not ask again.
+        let unsettled = self
+            .conn
+            .prepare(
+                "SELECT id FROM run WHERE id <> ?1 AND coalesce(outcome, '') NOT LIKE 'exit %'",
+            )?
+            .query_map([run], |r| r.get(0))?
+            .collect::<rusqlite::Result<HashSet<i64>>>()?;
         let known: i64 = self.conn.query_row(
-            "SELECT count(*) FROM entry WHERE source = ?1 AND kind = 0 AND gone = 0",
-            [source],
+            "SELECT count(*) FROM entry WHERE source = ?1 AND kind = 0 AND (gone = 0 OR gone IN \
+             (SELECT id FROM run WHERE id <> ?2 AND coalesce(outcome, '') NOT LIKE 'exit %'))",
+            [source, run],
             |r| r.get(0),
         )?;
         let others: i64 = self.conn.query_row(
@@ -138,6 +150,7 @@ impl Catalog {
             source,
             root_dir: ROOT_DIR,
             shared: others > 0,
+            unsettled,
             pending: HashMap::new(),
             since_commit: 0,
             any_gone: false,
