@@ -15,6 +15,7 @@ import {
   makeSource,
   names,
   onTerminal,
+  put,
   shelf,
   swap,
   wrongSums,
@@ -23,6 +24,8 @@ import {
 rootTest('a tree goes onto three unequal drives, changed at the prompt', async (t) => {
   const source = tempDir('src')
   const tree = makeTree(t, source, { entries: 500, medianSize: 20_000, largest: 3 * MiB })
+  // More than the first two drives hold, whatever the tree is.
+  for (let n = 0; n < 10; n += 1) put(source, `filler/${n}`, 3 * MiB)
   const drives = [
     makeDrive({ size: 24 * MiB }),
     makeDrive({ size: 17 * MiB }),

@@ -137,6 +137,12 @@ impl Copier<'_> {
             self.hasher = Some(started.map_err(Fail::Source)?);
         }
         let sparse = before.allocated < before.size;
+        if let (Some(to), true) = (to, sparse) {
+            // Writes that lengthen a file make XFS set space aside behind them, in what is to be a hole.
+            retry_on_intr(|| rustix::fs::ftruncate(to, before.size))
+                .at("sizing", &work.path)
+                .map_err(Fail::Target)?;
+        }
         let mut pos = 0u64;
         // The end of the stretch of data in hand; without holes, of the file.
         // Asked of the file: below a source's root other file systems may be mounted.
