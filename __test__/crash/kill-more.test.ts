@@ -11,7 +11,7 @@ rootTest('killed while one drive is closed and the next one opened', async (t) =
     bulk: true,
     args: ['--volume-size', '800K'],
     most: 30,
-    missed: 8,
+    missed: 18,
   })
   t.true(points >= 30)
 })
@@ -30,7 +30,7 @@ async function breakOff(scene: Scene): Promise<void> {
 }
 
 rootTest('a recovery killed at every call is itself recovered', async (t) => {
-  const points = await campaign(t, { update: true, most: 25, missed: 6, prepare: breakOff })
+  const points = await campaign(t, { update: true, most: 25, missed: 10, prepare: breakOff })
   t.true(points >= 25)
 })
 
@@ -41,7 +41,7 @@ for (const kind of ['ext4', 'xfs', 'btrfs'] as const) {
       update: true,
       eachFile: true,
       most: 5,
-      missed: 6,
+      missed: 10,
     })
     t.true(points >= 5)
   })

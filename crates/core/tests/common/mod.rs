@@ -177,6 +177,7 @@ impl Lab {
             }
         }
         ran.errors = progress.take_errors();
+        catalog.end_run(ran.run, 1, "exit 0")?;
         Ok(ran)
     }
 

@@ -30,7 +30,6 @@ fn what_cannot_be_read_is_reported_and_passed_over() {
 }
 
 #[test]
-#[ignore = "runs in a process without privileges, started by what_cannot_be_read_is_reported_and_passed_over"]
 fn unreadable() {
     let Some(root) = child_argument() else { return };
     assert!(!is_root());

@@ -185,7 +185,7 @@ fn in_child(test: &str, argument: &Path, unprivileged: bool) -> Output {
     }
     let mut command = Command::new(exe);
     command
-        .args(["--exact", "--nocapture", "--include-ignored"])
+        .args(["--exact", "--nocapture"])
         .arg(format!("walk::tests::{test}"));
     command.env("MVC_TEST_CHILD", argument);
     if unprivileged && is_root() {

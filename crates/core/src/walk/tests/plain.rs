@@ -186,7 +186,6 @@ fn sixty_four_descriptors_are_enough() {
 }
 
 #[test]
-#[ignore = "runs in a process of its own, started by sixty_four_descriptors_are_enough"]
 fn with_few_descriptors() {
     let Some(root) = child_argument() else { return };
     use rustix::process::{Resource, Rlimit, setrlimit};
