@@ -395,3 +395,22 @@ fn capabilities_attributes_and_lists_of_access_are_kept() {
     assert_eq!(there, dump(&path));
     assert!(there.iter().any(|l| l.starts_with("security.capability")));
 }
+
+#[test]
+fn a_small_file_keeps_its_hole() {
+    let lab = Lab::new();
+    for (name, size) in [("whole", 262_144), ("tail", 100_000)] {
+        let file = std::fs::File::create(lab.source.join(name)).unwrap();
+        if name == "tail" {
+            std::io::Write::write_all(&mut &file, b"x").unwrap();
+        }
+        file.set_len(size).unwrap();
+        file.sync_all().unwrap();
+    }
+    lab.run(&Run::default());
+    for name in ["whole", "tail"] {
+        let blocks = |dir: &std::path::Path| std::fs::metadata(dir.join(name)).unwrap().blocks();
+        assert_eq!(blocks(&lab.drive_path(1)), blocks(&lab.source), "{name}");
+    }
+    lab.check();
+}

@@ -20,6 +20,9 @@ use crate::sys;
 /// Files up to this size are read whole, hashed and written in one go.
 pub(super) const SMALL: u64 = 256 * 1024;
 
+/// Fewer bytes allocated than there are mean a hole from here on; what is less may lie in its inode.
+const BLOCK_OF_A_HOLE: u64 = 4096;
+
 /// From this size on, space is claimed before the first byte.
 const CLAIM_FROM: u64 = 1 << 20;
 
@@ -35,7 +38,8 @@ impl Copier<'_> {
         to: &OwnedFd,
         before: &Meta,
     ) -> std::result::Result<(u64, Option<Digest>), Fail> {
-        if before.size <= SMALL {
+        // A small file with a hole of a block or more keeps it: that is the long way's business.
+        if before.size <= SMALL && before.allocated + BLOCK_OF_A_HOLE > before.size {
             return self.small(work, from, to, before);
         }
         if before.dev == self.drive_device {
