@@ -6,9 +6,15 @@
  * should not be. Touches no process.
  */
 import { Cli, type CommandClass } from 'clipanion'
+import { AdoptCommand } from './commands/adopt.js'
 import { type CommandFacts, RunCommand } from './commands/base.js'
 import { CopyCommand } from './commands/copy.js'
 import { commandHelp } from './commands/help.js'
+import { LostCommand } from './commands/lost.js'
+import { PlanCommand } from './commands/plan.js'
+import { StatusCommand } from './commands/status.js'
+import { VolumesCommand } from './commands/volumes.js'
+import { WhereCommand } from './commands/where.js'
 import type { Context } from './context.js'
 import { displayName, safeLine } from './display.js'
 import { describeError, UserError, usageError } from './errors.js'
@@ -16,23 +22,18 @@ import { Exit, type ExitCode } from './exit.js'
 import { PROGRAM } from './version.js'
 
 /** The commands of this version. */
-const COMMANDS = [CopyCommand] as const
+const COMMANDS = [
+  CopyCommand,
+  PlanCommand,
+  StatusCommand,
+  WhereCommand,
+  VolumesCommand,
+  LostCommand,
+  AdoptCommand,
+] as const
 
 /** Words that are commands of the documented command line but not of this version: never a directory's name. */
-const RESERVED = new Set([
-  'plan',
-  'verify',
-  'repair',
-  'where',
-  'restore',
-  'status',
-  'volumes',
-  'lost',
-  'adopt',
-  'report',
-  'completion',
-  'help',
-])
+const RESERVED = new Set(['verify', 'repair', 'restore', 'report', 'completion', 'help'])
 
 /** The Cli with all commands registered. */
 export function createCli(): Cli<Context> {
@@ -84,6 +85,11 @@ function commandOf(word: string | undefined): HelpedClass {
   return named ?? CopyCommand
 }
 
+/** The first word with a space before it where it names a command, else nothing. */
+function commandWord(word: string | undefined): string {
+  return commandOf(word) === CopyCommand ? '' : ` ${word}`
+}
+
 type HelpedClass = CommandClass<Context> & { readonly facts: CommandFacts }
 
 function help(commandClass: HelpedClass, context: Context): ExitCode {
@@ -118,7 +124,7 @@ function parse(cli: Cli<Context>, args: readonly string[], context: Context) {
       message,
       missing?.startsWith('--')
         ? `A value that begins with - is written ${missing}=VALUE.`
-        : `${PROGRAM} --help lists the options.`,
+        : `${PROGRAM}${commandWord(args[0])} --help lists the options.`,
     )
   }
 }

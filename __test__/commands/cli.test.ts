@@ -64,12 +64,18 @@ test('the plain form: sources and an output, all else at its default', (t) => {
     deletePolicy: 'ask',
     maxDelete: undefined,
     volumeSizes: [],
+    pack: false,
+    keepTogether: 0,
+    copies: undefined,
     flatten: false,
     adopt: false,
     setName: undefined,
     catalog: undefined,
     label: undefined,
     digest: 'sha256',
+    checksum: false,
+    sizeOnly: false,
+    modifyWindow: 0,
     yes: false,
   })
 })

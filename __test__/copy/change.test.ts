@@ -100,6 +100,14 @@ rootTest('no wrong drive is touched, each is named, and the right one is taken',
   t.is(fs.readFileSync(file, 'utf8'), 'a file')
   t.regex(await answered(terminal, '/no/such/place'), /does not exist|nothing is there|no such/i)
 
+  // A slip of the keyboard makes no folder.
+  const slip = `${tempDir('x')}/usbb`
+  terminal.send(`${slip}\r`)
+  await terminal.expect(/usbb does not exist\.\s+Make this folder and use it\? \[y\/N\]> $/)
+  terminal.send('\r')
+  await drivePrompt(terminal)
+  t.false(fs.existsSync(slip))
+
   second.remount({ path: bay })
   terminal.send('c\r')
   await terminal.expect(/Drive 2 .* is done/)

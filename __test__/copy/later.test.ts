@@ -292,3 +292,24 @@ test('a directory that is gone goes too, also when nothing was in it', async (t)
   ended(t, await host.run([source, '-o', out, '--delete']), 0)
   t.deepEqual(differences(source, out), [])
 })
+
+rootTest(
+  'a place where a drive was once mounted is no folder, wherever the drive was since',
+  async (t) => {
+    const host = makeHost()
+    const source = makeSource({ a: 1000 })
+    const drive = makeDrive({ size })
+    const bay = drive.path
+    ended(t, await host.run([source, '-o', bay]), 0)
+    drive.unmount()
+    drive.remount({ path: tempDir('elsewhere') })
+    put(source, 'b', 1000)
+    ended(t, await host.run([source, '-o', drive.path]), 0)
+    drive.unmount()
+    put(source, 'c', 1000)
+    const run = await host.run([source, '-o', bay])
+    ended(t, run, 4)
+    t.regex(run.stderr, /had a drive there before, and nothing is mounted now/)
+    t.deepEqual(fs.readdirSync(bay), [])
+  },
+)

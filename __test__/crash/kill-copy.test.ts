@@ -17,3 +17,8 @@ rootTest('an update in many groups killed at every call', async (t) => {
   const points = await campaign(t, { update: true, eachFile: true, most: 40, missed: 10 })
   t.true(points >= 40)
 })
+
+rootTest('a run that renames killed at every call is finished by the same command', async (t) => {
+  const points = await campaign(t, { update: true, renamed: true, most: 30, missed: 25 })
+  t.true(points >= 30)
+})

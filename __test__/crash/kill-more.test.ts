@@ -11,7 +11,8 @@ rootTest('killed while one drive is closed and the next one opened', async (t) =
     bulk: true,
     args: ['--volume-size', '800K'],
     most: 30,
-    missed: 18,
+    // The list of the set on the first drive is brought up to date at the end: the same calls once more.
+    missed: 60,
   })
   t.true(points >= 30)
 })

@@ -5,6 +5,7 @@
  * is one of the second version, with `-w 1`, so that its calls come in the same order each time.
  */
 
+import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -23,6 +24,8 @@ export interface SceneOptions {
   readonly drives?: readonly FileSystem[]
   /** Whether the first version is on the drives already; default false. */
   readonly update?: boolean
+  /** Whether a directory of the first version has another name in the second. Default false. */
+  readonly renamed?: boolean
   /** Every file a group of its own? Default false: all files one group. */
   readonly eachFile?: boolean
   /** Files that make it too much for one drive of 800 kB. Default false. */
@@ -67,6 +70,7 @@ export class Scene {
   static async make(options: SceneOptions = {}): Promise<Scene> {
     const scene = new Scene(options)
     firstVersion(scene.source)
+    if (options.renamed) toBeRenamed(scene.source)
     scene.drives.forEach((drive, n) => {
       // On a drive without anything of ours below it, the directory would be foreign too.
       const names = n === 0 ? ['theirs-0', 'kept/theirs'] : [`theirs-${n}`]
@@ -83,6 +87,10 @@ export class Scene {
       if (first.code !== 0) throw new Error(`the first run: ${first.stderr}`)
     }
     secondVersion(scene.source)
+    if (options.renamed) {
+      fs.renameSync(path.join(scene.source, 'was'), path.join(scene.source, 'new/is'))
+      fs.renameSync(path.join(scene.source, 'new/is/up'), path.join(scene.source, 'down'))
+    }
     if (options.bulk) {
       for (let n = 0; n < 4; n += 1) write(scene.source, `bulk/${n}`, Buffer.alloc(150_000, `${n}`))
     }
@@ -176,13 +184,15 @@ export class Scene {
 
   /** What stands under a final name and is neither an old nor a new version in full. */
   torn(): string[] {
-    return this.drives.flatMap((drive) =>
+    const lists = this.drives.flatMap((drive) => tornList(drive.path))
+    const files = this.drives.flatMap((drive) =>
       Array.from(walk(drive.path, { ignore: ignored })).flatMap((entry) => {
         const name = entry.path.toString()
         const good = this.#good.get(name)?.has(contentOf(entry))
         return name === '' || good ? [] : [`${name}: ${contentOf(entry)}`]
       }),
     )
+    return [...lists, ...files]
   }
 
   /** The files of the second version that the drives have been promised to hold already. */
@@ -259,9 +269,22 @@ function closedFaults(root: string): string[] {
   if (!fs.existsSync(own)) return []
   const faults: string[] = []
   const rest = fs.readdirSync(own).sort().join()
-  if (rest !== 'README.txt,SHA256SUMS,manifest.jsonl,volume.json') faults.push(`left over: ${rest}`)
+  if (rest !== 'README.txt,SHA256SUMS,catalog.jsonl,manifest.jsonl,volume.json') {
+    faults.push(`left over: ${rest}`)
+  }
   if (closedDate(root) === undefined) faults.push('volume.json does not say closed')
   return [...faults, ...sumsFaults(root)]
+}
+
+/** The list of the set on a drive is a whole one, the old or the new, or there is none. */
+function tornList(root: string): string[] {
+  const file = path.join(root, '.mvcopy/catalog.jsonl')
+  if (!fs.existsSync(file)) return []
+  const text = fs.readFileSync(file)
+  const body = text.subarray(0, text.lastIndexOf('\n', text.length - 2) + 1)
+  const said = /"sha256":"([0-9a-f]{64})"\}\n$/.exec(text.subarray(body.length).toString())?.[1]
+  const found = createHash('sha256').update(body).digest('hex')
+  return said === found ? [] : [`the list of the set on ${root} is torn`]
 }
 
 function sumsFaults(root: string): string[] {
@@ -312,7 +335,7 @@ function durablePaths(own: string): string[] {
     const json = /^\d+ [0-9a-f]{8} (\{.*\})$/.exec(line)?.[1]
     if (json === undefined) continue
     const record = JSON.parse(json) as JournalRecord
-    if (record.record === 'intent' && record.id !== undefined && record.item) {
+    if (/^(intent|moving)$/.test(record.record) && record.id !== undefined && record.item) {
       if (record.item.kind !== 'dir') intents.set(record.id, record.item.path)
     }
     for (const range of record.ids ?? []) {
@@ -356,6 +379,15 @@ function firstVersion(root: string): void {
   fs.symlinkSync('old-target', path.join(root, 'changed/symlink'))
   write(root, 'gone/file', 'to be removed')
   write(root, 'gone/also', 'to be removed too')
+}
+
+function toBeRenamed(root: string): void {
+  for (let n = 0; n < 5; n += 1) write(root, `was/${n}`, `renamed ${n}`)
+  write(root, 'was/two', 'of two names')
+  fs.linkSync(path.join(root, 'was/two'), path.join(root, 'was/too'))
+  fs.symlinkSync('0', path.join(root, 'was/symlink'))
+  fs.mkdirSync(path.join(root, 'was/empty'))
+  write(root, 'was/up', 'elsewhere')
 }
 
 function secondVersion(root: string): void {

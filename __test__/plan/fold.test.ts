@@ -12,36 +12,8 @@ import {
   type UnseenVolumes,
 } from '../../src/plan/fold.js'
 import { Ledger, room, type VolumeSpace } from '../../src/plan/ledger.js'
+import { MB, unseen, volume } from './kit.js'
 import { directory, page, type Row, random, row, totals, tree } from './tree.js'
-
-const MB = 1024 * 1024
-
-function volume(number: number, size: number, more: Partial<VolumeSpace> = {}): VolumeSpace {
-  return {
-    number,
-    capacity: size,
-    available: size,
-    blockSize: 4096,
-    inodesFree: 0,
-    fsType: 'ext4',
-    reserve: 0,
-    hasLinks: true,
-    known: true,
-    ...more,
-  }
-}
-
-function unseen(capacity: number, more: Partial<UnseenVolumes> = {}): UnseenVolumes {
-  return {
-    sizes: [],
-    capacity,
-    blockSize: 4096,
-    fsType: 'ext4',
-    hasLinks: true,
-    reserve: 0,
-    ...more,
-  }
-}
 
 const none = unseen(0)
 
@@ -197,6 +169,34 @@ test('a new name of an unchanged group goes where the group is, though another d
   const { places, summary } = plan(rows, [volume(1, 20 * MB), volume(2, 1 * MB)])
   t.deepEqual(places, [NOT_PLACED, 2])
   t.is(summary.volumes[0]?.bytes, 0)
+})
+
+test('a new name of a file costs a name where the file is, and the whole file elsewhere', (t) => {
+  const name = file('a', 5, { home: 1, flags: Flag.place | Flag.linked })
+  const at = (size: number) => plan([name], [volume(1, size), volume(2, 20 * MB)])
+  const here = at(1 * MB)
+  t.deepEqual(here.places, [1])
+  t.is(here.summary.volumes[0]?.bytes, 0)
+  const elsewhere = at(0)
+  t.deepEqual(elsewhere.places, [2])
+  t.is(elsewhere.summary.volumes[0]?.bytes, 5 * MB)
+  t.true((elsewhere.summary.volumes[0]?.cost ?? 0) > 5 * MB)
+  // Without links it is a file of its own there too.
+  const fat = [volume(1, 8 * MB, { fsType: 'exfat', hasLinks: false })]
+  t.is(plan([name], fat).summary.volumes[0]?.bytes, 5 * MB)
+})
+
+test('names that the file system refuses are counted, and files that are too large for it', (t) => {
+  const odd = Flag.place | Flag.oddCharacter
+  const rows = [row('a?', { flags: odd, size: 1 }), row('b', { size: 2 ** 32 }), row('c')]
+  const fat = volume(1, 1e12, { fsType: 'vfat', refuses: Flag.oddCharacter | Flag.notText })
+  const { places, summary } = plan(rows, [fat, volume(2, 1e12)])
+  t.deepEqual(places, [1, 2, 1])
+  t.deepEqual(
+    summary.volumes.map(({ refusedNames }) => refusedNames),
+    [1, 0],
+  )
+  t.deepEqual(summary.refusing, [{ number: 1, files: 1 }])
 })
 
 test('a changed file stays at home where both versions fit, else it moves', (t) => {

@@ -37,6 +37,15 @@ const cases: Record<string, [line: string, complaint: string][]> = {
     ["import '../copy/run.js'", 'The flows use this folder'],
     ["import '../native/volume.js'", ''],
   ],
+  'src/set/state.ts': [
+    ["import '../copy/run.js'", 'The flows use this folder'],
+    ["import '../query/where.js'", 'The flows use this folder'],
+    ["import '../native/set.js'", ''],
+  ],
+  'src/query/where.ts': [
+    ["import '../commands/where.js'", 'Nothing imports the commands'],
+    ["import '../set/state.js'", ''],
+  ],
   'src/job/read.ts': [["import '../verify/seed.js'", 'The flows use this folder']],
   'src/plan/fold.ts': [
     ["import 'node:fs'", 'src/plan is pure'],

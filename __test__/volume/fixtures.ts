@@ -62,6 +62,7 @@ export const volume: Volume = {
   id: 'three',
   label: 'blue',
   generation: 5,
+  copy: 1,
 }
 export const ours = (more: Partial<Volume> = {}, on: PathFacts = drive): PathFacts => ({
   ...on,

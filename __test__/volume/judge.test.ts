@@ -44,6 +44,18 @@ const cases: [string, PathFacts, Partial<JudgeContext>, Verdict][] = [
   ['a volume of the set', ours(), {}, ofSet],
   ['one that the catalog knows', ours(), { known: known(5) }, { ...ofSet, known: true }],
   [
+    'one that was declared lost',
+    ours(),
+    { known: known(5).map((one) => ({ ...one, fate: 'lost' as const })) },
+    { kind: 'lost', number: 3, label: 'blue' },
+  ],
+  [
+    'one that is retired',
+    ours(),
+    { known: known(5).map((one) => ({ ...one, fate: 'retired' as const })) },
+    { ...ofSet, known: true },
+  ],
+  [
     'one that is complete',
     ours({ closed: '2026-11-22T19:00:00Z' }),
     {},

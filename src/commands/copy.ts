@@ -17,10 +17,14 @@ import { usageError } from '../errors.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { amountOption, SIZE_HELP, sizeOption } from '../size.js'
 import { type CommandFacts, RunCommand, TALK_VALUES } from './base.js'
-import { FilterOptions, pathList, pathOption, twice } from './values.js'
+import { FilterOptions, namedOption, pathList, pathOption, twice } from './values.js'
 
 const isIndex = cascade(isNumber(), [isInteger(), isInInclusiveRange(0, Number.MAX_SAFE_INTEGER)])
 const isWorkers = cascade(isNumber(), [isInteger(), isInInclusiveRange(1, 64)])
+const isDepth = cascade(isNumber(), [isInteger(), isInInclusiveRange(1, 1000)])
+const isWindow = cascade(isNumber(), [isInteger(), isInInclusiveRange(0, 2 ** 31 - 1)])
+const isNumberOfVolume = cascade(isNumber(), [isInteger(), isInInclusiveRange(1, 2 ** 31 - 1)])
+const isCopies = cascade(isNumber(), [isInteger(), isInInclusiveRange(1, 9)])
 const isCount = cascade(isNumber(), [isInteger(), isAtLeast(0)])
 
 /** `multivolumecopy SRC... -o OUTPUT`, also `multivolumecopy copy …`. */
@@ -43,7 +47,9 @@ export class CopyCommand extends RunCommand {
         'Two drives at the same time, 2 % left free on each',
         '$0 /mnt/src -o /mnt/usb1 -o /mnt/usb2 --reserve 2%',
       ],
+      ['Two complete backups, each on drives of its own', '$0 /mnt/src -o /mnt/usb --copies 2'],
       ['Leave things out', '$0 /mnt/src -o /mnt/usb --exclude /cache/ --exclude "*.tmp"'],
+      ['See what would be done', '$0 -n /mnt/src -o /mnt/usb'],
       ['Without anybody at the terminal', '$0 /mnt/src -o /mnt/usb --delete --json'],
       [
         'Check the entries 0 to 299 of a job file',
@@ -56,6 +62,7 @@ export class CopyCommand extends RunCommand {
     forms: [
       'SRC... -o OUTPUT [OPTION...]',
       '-f JOBFILE -o OUTPUT [OPTION...]',
+      'copy --volume K --catalog FILE -o OUTPUT [OPTION...]',
       '--verify -f JOBFILE [-i A] [-si B] -o OUTPUT',
     ],
     values: {
@@ -67,11 +74,15 @@ export class CopyCommand extends RunCommand {
       '--workers': 'N',
       '--reserve': 'SIZE|N%',
       '--volume-size': 'SIZE',
+      '--volume': 'K',
+      '--keep-together': 'DEPTH',
+      '--copies': 'N',
       '--exclude': 'PATTERN',
       '--include': 'PATTERN',
       '--exclude-from': 'FILE',
       '--files-from': 'FILE',
       '--max-delete': 'N',
+      '--modify-window': 'SECONDS',
       '--set': 'NAME',
       '--catalog': 'FILE',
       '--label': 'LABEL',
@@ -104,6 +115,19 @@ export class CopyCommand extends RunCommand {
   volumeSizes = Option.Array('--volume-size', [], {
     description: 'most bytes used on a drive; several times: drive 1, 2, …, the last one repeated',
   })
+  pack = Option.Boolean('--pack', false, {
+    description: 'use as few drives as possible, instead of keeping to the order of paths',
+  })
+  keepTogether = Option.String('--keep-together', {
+    validator: isDepth,
+    description:
+      'directories at this depth (1: at the root of the drives) stay on one drive where they fit on one',
+  })
+  copies = Option.String('--copies', {
+    validator: isCopies,
+    description:
+      'each file on so many distinct drives, 1 to 9: as many complete backups, each on drives of its own; kept for later runs',
+  })
   filters = FilterOptions()
   filesFrom = Option.String('--files-from', {
     description:
@@ -116,7 +140,14 @@ export class CopyCommand extends RunCommand {
     description: "don't go into other mounts below a source",
   })
   checksum = Option.Boolean('-c,--checksum', false, {
-    description: 'with --verify: compare content, not only size and time',
+    description: 'compare content, not only size and time; also with --verify',
+  })
+  sizeOnly = Option.Boolean('--size-only', false, {
+    description: 'a file of the same size is unchanged, whatever its time',
+  })
+  modifyWindow = Option.String('--modify-window', {
+    validator: isWindow,
+    description: 'times that differ by no more than so many seconds are equal',
   })
   remove = Option.Boolean('--delete', false, {
     description: 'remove from the drives, without asking, what is gone from the source',
@@ -145,12 +176,20 @@ export class CopyCommand extends RunCommand {
     validator: isWorkers,
     description: 'files copied at a time, 1 to 64 (default: by kind of drive)',
   })
+  dryRun = Option.Boolean('-n,--dry-run', false, {
+    description: 'only tell what would be done, drive by drive, as plan does; write nothing',
+  })
   yes = Option.Boolean('-y,--yes', false, {
     description: 'yes to using a drive beside foreign files; never to a deletion or a drive change',
+  })
+  volume = Option.String('--volume', {
+    validator: isNumberOfVolume,
+    description: 'write only drive K of the plan that plan --save has kept as --catalog FILE',
   })
   sources = Option.Rest({ name: 'SRC' })
 
   protected override run(): Promise<ExitCode> {
+    if (this.volume !== undefined) return this.runVolume(this.volume)
     if (this.verify) {
       const options = this.verifyOptions()
       return this.withRun(options, false, async (context) => {
@@ -158,10 +197,40 @@ export class CopyCommand extends RunCommand {
         return runSeedVerify(options, context)
       })
     }
+    if (this.dryRun) return this.runPlan()
     const options = this.copyOptions()
     return this.withRun(options, options.filesFrom === '-', async (context) => {
       const { runCopy } = await import('../copy/run.js')
       return runCopy(options, context)
+    })
+  }
+
+  private async runVolume(volume: number): Promise<ExitCode> {
+    const { volumeOptions } = await import('./volume.js')
+    const options = volumeOptions(volume, this, [
+      ...this.copyOnly('--label'),
+      ...given({
+        '-f': this.jobFile !== undefined,
+        '-i': this.startIndex !== undefined,
+        '-si': this.selectIndex !== undefined,
+        '--reserve': this.reserve !== undefined,
+        '--verify': this.verify,
+        '-c': this.checksum,
+        '--set': this.setName !== undefined,
+      }),
+    ])
+    return this.withRun(options, false, async (context) => {
+      const { runVolume } = await import('../copy/volume.js')
+      return runVolume(options, context)
+    })
+  }
+
+  /** Tells what a copy would do. */
+  protected runPlan(): Promise<ExitCode> {
+    const options = this.copyOptions()
+    return this.withRun(options, options.filesFrom === '-', async (context) => {
+      const { runPlan } = await import('../copy/plan.js')
+      return runPlan(options, context)
     })
   }
 
@@ -171,10 +240,15 @@ export class CopyCommand extends RunCommand {
     this.checkSelection(sources)
     const outputs = this.checkedOutputs()
     this.checkIndexes()
+    return { ...this.plainOptions(), sources, outputs }
+  }
+
+  /** What each option says by itself; no sources and no outputs. */
+  plainOptions(): CopyOptions {
     return {
       ...this.talk(),
-      sources,
-      outputs,
+      sources: [],
+      outputs: [],
       jobFile: pathOption('-f', this.jobFile),
       startIndex: this.startIndex ?? 0,
       selectIndex: this.selectIndex,
@@ -187,12 +261,18 @@ export class CopyCommand extends RunCommand {
       deletePolicy: this.deletePolicy(),
       maxDelete: this.maxDelete,
       volumeSizes: this.volumeSizes.map(volumeSize),
+      pack: this.pack,
+      keepTogether: this.keepTogether ?? 0,
+      copies: this.copies,
       flatten: this.flatten,
       adopt: this.adopt,
       setName: namedOption('--set', this.setName),
       catalog: pathOption('--catalog', this.catalog),
       label: namedOption('--label', this.label),
       digest: this.digest,
+      checksum: this.checksum,
+      sizeOnly: this.sizeOnly,
+      modifyWindow: this.modifyWindow ?? 0,
       yes: this.yes,
     }
   }
@@ -222,9 +302,15 @@ export class CopyCommand extends RunCommand {
     }
   }
 
-  private checkedOutputs(): string[] {
+  /** Whether there may be no `-o`. */
+  protected get mayLackOutput(): boolean {
+    return false
+  }
+
+  /** `-o`, checked. */
+  checkedOutputs(): string[] {
     const outputs = pathList('-o', this.outputs)
-    if (outputs.length === 0) {
+    if (outputs.length === 0 && !this.mayLackOutput) {
       throw usageError('no output', 'Say with -o where the drive is mounted: -o /mnt/usb')
     }
     const again = twice(outputs, this.context.cwd)
@@ -242,8 +328,9 @@ export class CopyCommand extends RunCommand {
   }
 
   private checkSelection(sources: readonly string[]): void {
-    if (this.checksum) {
-      throw usageError('-c goes with --verify: a copy goes by size and time')
+    if (this.sizeOnly && (this.checksum || this.modifyWindow !== undefined)) {
+      const other = this.checksum ? '-c' : '--modify-window'
+      throw usageError(`--size-only and ${other} contradict each other`, 'Give one of them.')
     }
     if (this.nul && this.filesFrom === undefined) {
       throw usageError('-0 says how the names of --files-from end; there is no --files-from')
@@ -286,8 +373,8 @@ export class CopyCommand extends RunCommand {
   }
 
   /** The options given that only a copy can obey. */
-  private copyOnly(): string[] {
-    return [
+  private copyOnly(but?: string): string[] {
+    const options = [
       ...this.selectors(),
       ...given({
         '-0': this.nul,
@@ -295,10 +382,17 @@ export class CopyCommand extends RunCommand {
         '--keep': this.keep,
         '--max-delete': this.maxDelete !== undefined,
         '--adopt': this.adopt,
+        '--size-only': this.sizeOnly,
+        '--modify-window': this.modifyWindow !== undefined,
         '--volume-size': this.volumeSizes.length > 0,
+        '--pack': this.pack,
+        '--keep-together': this.keepTogether !== undefined,
+        '--copies': this.copies !== undefined,
+        '-n': this.dryRun,
         '--label': this.label !== undefined,
       }),
     ]
+    return options.filter((name) => name !== but)
   }
 }
 
@@ -310,19 +404,4 @@ function volumeSize(text: string): number {
   const bytes = sizeOption('--volume-size', text)
   if (bytes === 0) throw usageError('--volume-size: a drive of 0 bytes holds nothing')
   return bytes
-}
-
-/** A name that people give: something to see, on one line, not longer than a file name. */
-function namedOption(option: string, text: string | undefined): string | undefined {
-  if (text === undefined) return undefined
-  const name = text.trim()
-  if (name === '') throw usageError(`${option} is empty`)
-  if (/[\p{C}\u2028\u2029]/u.test(name)) {
-    throw usageError(
-      `${option} holds a character that can't be shown`,
-      'Use letters, digits, spaces and marks.',
-    )
-  }
-  if (Buffer.byteLength(name) > 255) throw usageError(`${option} is longer than 255 bytes`)
-  return name
 }

@@ -68,3 +68,18 @@ export function twice(paths: readonly string[], cwd: string): string | undefined
 function checkNul(option: string, value: string): void {
   if (value.includes('\0')) throw usageError(`${option} holds a NUL byte`)
 }
+
+/** A name that people give: something to see, on one line, not longer than a file name. */
+export function namedOption(option: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  const name = text.trim()
+  if (name === '') throw usageError(`${option} is empty`)
+  if (/[\p{C}\u2028\u2029]/u.test(name)) {
+    throw usageError(
+      `${option} holds a character that can't be shown`,
+      'Use letters, digits, spaces and marks.',
+    )
+  }
+  if (Buffer.byteLength(name) > 255) throw usageError(`${option} is longer than 255 bytes`)
+  return name
+}

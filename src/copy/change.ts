@@ -11,10 +11,11 @@ import { displayName, type FsName } from '../native/names.js'
 import type { Catalog } from '../native/set.js'
 import { type Mount, mounts, type PathFacts } from '../native/volume.js'
 import { askForVolume } from '../prompt/questions.js'
+import { agreed, counted, driveName } from '../set/messages.js'
 import type { Verdict } from '../volume/facts.js'
 import { describe, type Look } from '../volume/look.js'
+import { copyOf, otherCopy } from './copies.js'
 import { type Drives, listVolumes, type Mounted, refusedOutput, typedPath } from './drives.js'
-import { agreed, counted, driveName } from './messages.js'
 import type { CopyOptions } from './options.js'
 
 /** What is to be written next. */
@@ -29,6 +30,8 @@ export interface Wanted {
   readonly newToo: boolean
   /** Numbers of all volumes that the plan still has something for. */
   readonly alsoGood: ReadonlySet<number>
+  /** The copy of the set that is in hand; absent where there is only one. */
+  readonly copy?: number | undefined
 }
 
 /** The user, or the lack of one, ended the run at a prompt. */
@@ -56,6 +59,8 @@ export interface DriveChangeParts {
   readonly drives: Drives
   /** Volumes that this run is done with. */
   readonly done: ReadonlySet<number>
+  /** Even a drive that nothing is known of yet is wanted only by its number: the plan is not made anew. */
+  readonly byNumber?: boolean
   /** Where drives are looked for; a path that the user types joins them. */
   readonly outputs: FsName[]
   /** What the new drive at an output becomes; undefined where nothing of what is left fits on it. */
@@ -127,6 +132,13 @@ export class DriveChange {
       const typed = answer.path === undefined ? undefined : typedPath(cwd, answer.path)
       const places = typed === undefined ? this.#p.outputs : [typed]
       const refused: string[] = []
+      if (typed !== undefined && (await this.#p.drives.wouldMake(typed))) {
+        const question = [`${displayName(typed)} does not exist.`, 'Make this folder and use it?']
+        if (!(await agreed(this.#p.context, question, false))) {
+          said = ['No folder was made.']
+          continue
+        }
+      }
       for (const place of places) {
         const tried = await this.#try(place, wanted, true)
         if ('use' in tried) {
@@ -195,12 +207,19 @@ export class DriveChange {
     switch (verdict.kind) {
       case 'volume-of-set':
         if (verdict.clone) return no(sentence, hint)
+        {
+          const other = this.#ofOtherCopy(seen, wanted)
+          if (other !== undefined) {
+            const why = `${other.why}; ${wantedName(wanted)} is wanted.`
+            return other.done ? { no: [sentence, why], expected: true } : no(sentence, why)
+          }
+        }
         if (this.#p.done.has(verdict.number)) {
           const why = `This run is done with it; ${wantedName(wanted)} is wanted.`
           return { no: [sentence, why], expected: true }
         }
-        if (verdict.known && !wanted.alsoGood.has(verdict.number)) {
-          return no(sentence, `Nothing is to be written on it; ${wantedName(wanted)} is wanted.`)
+        if ((verdict.known || this.#p.byNumber) && !wanted.alsoGood.has(verdict.number)) {
+          return no(sentence, `Nothing is to be copied to it; ${wantedName(wanted)} is wanted.`)
         }
         return { use: await this.#p.drives.openKnown(output, facts, verdict) }
       case 'blank':
@@ -214,7 +233,7 @@ export class DriveChange {
             `${hint ?? ''} With -y its free space is used and they are left alone.`,
           )
         }
-        return this.#tryNew(output, facts)
+        return this.#tryNew(output, facts, wanted)
       case 'not-a-directory':
       case 'missing':
       case 'inside-source':
@@ -228,7 +247,19 @@ export class DriveChange {
     }
   }
 
-  async #tryNew(output: FsName, facts: PathFacts): Promise<Try> {
+  /** What there is to say of a drive that belongs to another copy of the set than the one in hand. */
+  #ofOtherCopy(
+    { verdict, facts }: Look,
+    wanted: Wanted,
+  ): { why: string; done: boolean } | undefined {
+    const { catalog } = this.#p
+    if (wanted.copy === undefined || verdict.kind !== 'volume-of-set') return undefined
+    const of = copyOf(catalog, verdict, facts)
+    if (of === wanted.copy) return undefined
+    return { why: otherCopy(of, wanted.copy, catalog.copies()), done: of < wanted.copy }
+  }
+
+  async #tryNew(output: FsName, facts: PathFacts, wanted: Wanted): Promise<Try> {
     const volume = await this.#p.newVolumeAt(output)
     if (volume === undefined) {
       const free = prettyBytes(facts.space?.free ?? 0)
@@ -239,7 +270,8 @@ export class DriveChange {
         ],
       }
     }
-    return { use: await this.#p.drives.openNew(output, facts, volume.number, volume.label) }
+    const { number, label } = volume
+    return { use: await this.#p.drives.openNew(output, facts, number, label, wanted.copy) }
   }
 
   /** Whether the free space of a drive with foreign files may be used. Asked once a drive. */
@@ -269,7 +301,7 @@ export class DriveChange {
 function wantedName(wanted: Wanted): string {
   return wanted.known
     ? driveName(wanted.number, wanted.label)
-    : `a new drive (number ${wanted.number})`
+    : `a new drive (number ${wanted.number}${wanted.copy === undefined ? '' : `, copy ${wanted.copy} of the set`})`
 }
 
 function amount({ files, bytes }: { files: number; bytes: number }): string {

@@ -13,12 +13,13 @@ import { UserError } from '../errors.js'
 import { Exit } from '../exit.js'
 import type { FsName } from '../native/names.js'
 import type { Catalog, OpenDrive, SetInfo, Volume } from '../native/set.js'
-import type { PathFacts } from '../native/volume.js'
+import { inspect, type PathFacts } from '../native/volume.js'
 import type { VolumeSpace } from '../plan/ledger.js'
+import { refusedNames } from '../plan/names.js'
+import { counted, driveName } from '../set/messages.js'
 import { PROGRAM, version } from '../version.js'
 import type { JudgeContext, Verdict } from '../volume/facts.js'
-import { describeWarning, type Look, look } from '../volume/look.js'
-import { driveName } from './messages.js'
+import { describe, describeWarning, type Look, look } from '../volume/look.js'
 import type { Amount } from './options.js'
 import type { GivenSource } from './sources.js'
 
@@ -33,6 +34,8 @@ export interface Mounted {
   readonly drive: OpenDrive
   /** It has just joined the set. */
   readonly fresh: boolean
+  /** The catalog does not know it from itself, or not as it is now: its manifest is read anew. */
+  readonly reread: boolean
 }
 
 /** What the drives of a run have in common. */
@@ -42,6 +45,7 @@ export class Drives {
   readonly #context: RunContext
   readonly #sources: readonly GivenSource[]
   readonly #oneFileSystem: boolean
+  readonly #onlyLooks: boolean
   /** Warnings that were told, so that each is told once. */
   readonly #told = new Set<string>()
   /** Outputs whose foreign files the user agreed to leave beside ours. */
@@ -49,35 +53,60 @@ export class Drives {
   /** The id of the volume that was closed last in this run. */
   justFilled: string | null = null
 
+  /** `onlyLooks`: nothing is made, not even a plain folder. */
   constructor(
     catalog: Catalog,
     context: RunContext,
     sources: readonly GivenSource[],
     oneFileSystem: boolean,
+    onlyLooks = false,
   ) {
     this.#catalog = catalog
     this.#set = catalog.setInfo()
     this.#context = context
     this.#sources = sources
     this.#oneFileSystem = oneFileSystem
+    this.#onlyLooks = onlyLooks
   }
 
   /** Looks at an output, makes a plain folder that may be made, and tells the warnings once. */
   async look(output: FsName): Promise<Look> {
     let seen = await look(output, this.#judgeContext())
     if (seen.verdict.kind === 'missing' && seen.verdict.creatable) {
+      if (this.#onlyLooks) return this.#asIfMade(seen)
       mkdirSync(seen.facts.path)
       seen = await look(output, this.#judgeContext())
     }
     // Of what is not used there is nothing to warn.
     const usable = ['blank', 'foreign', 'volume-of-set'].includes(seen.verdict.kind)
-    for (const warning of usable ? seen.warnings : []) {
-      const text = describeWarning(warning, output)
+    const texts = (usable ? seen.warnings : []).map((one) => describeWarning(one, output))
+    if (seen.verdict.kind === 'lost') {
+      // Other drives may do for this run, and nothing else would say that it has turned up.
+      const { sentence, hint } = describe(seen.verdict, output)
+      texts.push(`${sentence} ${hint}`)
+    }
+    for (const text of texts) {
       if (this.#told.has(text)) continue
       this.#told.add(text)
       this.#context.report.warning(text)
     }
     return seen
+  }
+
+  /** Whether a look at this output would make a folder: a slip of the keyboard is to make none. */
+  async wouldMake(output: FsName): Promise<boolean> {
+    const { verdict } = await look(output, this.#judgeContext())
+    return verdict.kind === 'missing' && verdict.creatable
+  }
+
+  /** What a folder would be that is not made yet: empty, on the file system of the directory above. */
+  async #asIfMade(seen: Look): Promise<Look> {
+    const above = await inspect(path.dirname(seen.facts.path))
+    return {
+      ...seen,
+      facts: { ...above, path: seen.facts.path, realPath: seen.facts.path, isMountPoint: false },
+      verdict: { kind: 'blank' },
+    }
   }
 
   #judgeContext(): JudgeContext {
@@ -88,7 +117,7 @@ export class Drives {
       justFilledId: this.justFilled,
       sources: this.#sources.map(({ facts }) => facts),
       oneFileSystem: this.#oneFileSystem,
-      hadDriveAt: volumes.map(({ mount }) => mount).filter((mount) => mount !== ''),
+      hadDriveAt: this.#catalog.places(),
       smallest: SMALLEST,
       purpose: 'write',
     }
@@ -102,13 +131,21 @@ export class Drives {
   ): Promise<Mounted> {
     const known = this.#catalog.volumes().find(({ id }) => id === verdict.id)
     const volume = known ?? this.#blankVolume(facts, verdict.id, verdict.number, verdict.label)
-    return this.#open(output, facts, { ...volume, generation: verdict.generation }, false)
+    const reread = known === undefined || known.asOf !== 0 || known.files === 0 || verdict.ahead
+    return this.#open(output, facts, { ...volume, generation: verdict.generation }, false, reread)
   }
 
   /** Makes a volume of a blank drive (or one with foreign files) and opens it. */
-  async openNew(output: FsName, facts: PathFacts, number: number, label: string): Promise<Mounted> {
-    const volume = this.#blankVolume(facts, randomUUID().replaceAll('-', ''), number, label)
-    return this.#open(output, facts, volume, true)
+  async openNew(
+    output: FsName,
+    facts: PathFacts,
+    number: number,
+    label: string,
+    copy = 1,
+  ): Promise<Mounted> {
+    const id = randomUUID().replaceAll('-', '')
+    const volume = { ...this.#blankVolume(facts, id, number, label), copy }
+    return this.#open(output, facts, volume, true, false)
   }
 
   #blankVolume(facts: PathFacts, id: string, number: number, label: string): Volume {
@@ -131,16 +168,30 @@ export class Drives {
       written: now,
       files: 0,
       bytes: 0,
+      fate: '',
+      verified: 0,
+      verifiedKind: '',
+      verifiedBad: 0,
+      listed: 0,
+      asOf: 0,
+      copy: facts.volume?.copy ?? 1,
     }
   }
 
-  async #open(output: FsName, facts: PathFacts, volume: Volume, fresh: boolean): Promise<Mounted> {
+  async #open(
+    output: FsName,
+    facts: PathFacts,
+    volume: Volume,
+    fresh: boolean,
+    reread: boolean,
+  ): Promise<Mounted> {
     const drive = await this.#catalog.openDrive({
       path: facts.path,
       ...(facts.mount === undefined ? {} : { mountId: facts.mount.id }),
       setId: this.#set.id,
       setName: this.#set.name,
       number: volume.number,
+      copy: volume.copy,
       volumeId: volume.id,
       label: volume.label,
       generation: fresh ? 1 : volume.generation,
@@ -158,9 +209,10 @@ export class Drives {
       hasLinks: drive.facts.links,
       mount: facts.isMountPoint ? (facts.mount?.mountPoint ?? facts.path) : '',
       written: Math.floor(Date.now() / 1000),
+      asOf: 0,
     }
     this.#catalog.putVolume(opened)
-    return { path: output, facts, volume: opened, drive, fresh }
+    return { path: output, facts, volume: opened, drive, fresh, reread }
   }
 
   /** Notes what a closed drive holds and how much room it has now. */
@@ -224,6 +276,7 @@ export function spaceOfDrive(
     hasLinks: volume?.hasLinks ?? true,
     known: true,
     opened: volume !== undefined,
+    refuses: refusedNames(facts.mount?.fsType ?? '', facts.fsUuid ?? ''),
     rewrite: rewriteOf(volume),
   }
 }
@@ -243,10 +296,13 @@ export function spaceOfVolume(
     inodesFree: volume.inodesFree,
     fsType: volume.fsType,
     reserve: reserveOf(reserve, volume.capacity),
-    ...(cap === undefined ? {} : { cap, used: volume.bytes }),
+    ...(cap === undefined ? {} : { cap }),
+    // As for a drive that is there: of a folder only what is ours counts.
+    ...(volume.mount === '' ? { used: volume.bytes } : {}),
     hasLinks: volume.hasLinks,
     known: true,
     opened: true,
+    refuses: refusedNames(volume.fsType, volume.fsUuid),
     rewrite: rewriteOf(volume),
   }
 }
@@ -279,9 +335,9 @@ export function refusedOutput(
 /** The drives of a set, a line each, for `l` at the prompt. */
 export function listVolumes(volumes: readonly Volume[], size: (bytes: number) => string): string[] {
   return volumes.map((v) => {
-    const state = v.state === 'complete' ? 'complete' : 'not finished'
+    const state = v.fate !== '' ? v.fate : v.state === 'complete' ? 'complete' : 'not finished'
     const name = driveName(v.number, v.label)
-    return `  ${name}: ${v.files} files, ${size(v.bytes)}, ${size(v.available)} free, ${state}`
+    return `  ${name}: ${counted(v.files, 'file')}, ${size(v.bytes)}, ${size(v.available)} free, ${state}`
   })
 }
 

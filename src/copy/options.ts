@@ -33,7 +33,7 @@ export type DigestName = 'sha256' | 'none'
 export interface CopyOptions extends TalkOptions {
   /** `SRC...`; empty only where `jobFile` is the list of what to copy. */
   readonly sources: readonly string[]
-  /** `-o`, in the order in which the drives are used; at least one. */
+  /** `-o`, in the order in which the drives are used; at least one, but for a plan. */
   readonly outputs: readonly string[]
   /**
    * `-f`. With sources: where the job file is written. Without: the list of what to copy, which is
@@ -60,17 +60,33 @@ export interface CopyOptions extends TalkOptions {
   readonly maxDelete: number | undefined
   /** `--volume-size`: most bytes used on drive 1, 2, …; the last one is repeated; empty: no cap. */
   readonly volumeSizes: readonly number[]
+  /** `--pack`: as few drives as possible instead of path order. */
+  readonly pack: boolean
+  /** `--keep-together`: directories at this depth stay on one drive; 0: none do. */
+  readonly keepTogether: number
+  /** `--copies`: each file on so many distinct drives; `undefined`: as before, 1 at first. */
+  readonly copies: number | undefined
   /** `--flatten`: the contents of all sources at the root of the drive. */
   readonly flatten: boolean
   /** `--adopt`: take over what is already on the drive. */
   readonly adopt: boolean
+  /** The command `adopt`: take over what is equal, and do nothing else. */
+  readonly adoptOnly?: boolean
   /** `--set NAME`. */
   readonly setName: string | undefined
   /** `--catalog FILE`. */
   readonly catalog: string | undefined
+  /** `plan --save FILE`: the plan is kept as this file. */
+  readonly savePlan?: string | undefined
   /** `--label LABEL` for the next drive that joins the set. */
   readonly label: string | undefined
   readonly digest: DigestName
+  /** `-c`: content decides what has changed, not size and time alone. */
+  readonly checksum: boolean
+  /** `--size-only`: a file of equal size is unchanged. */
+  readonly sizeOnly: boolean
+  /** `--modify-window`: times that differ by no more than so many seconds are equal. Default 0. */
+  readonly modifyWindow: number
   /** `-y`: yes to using a drive beside foreign files; never to a deletion or a drive change. */
   readonly yes: boolean
 }

@@ -13,11 +13,12 @@ import { UserError } from '../errors.js'
 import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, Rule, Tally } from '../native/set.js'
-import { nativeToUser } from './faults.js'
-import { agreed, counted } from './messages.js'
+import { nativeToUser } from '../set/faults.js'
+import { agreed, counted } from '../set/messages.js'
+import { ensureStateDirectory, stateDirectory } from '../set/state.js'
+import { compareContent, samenessOf } from './content.js'
 import { type CopyOptions, DEFAULT_JOB_FILE } from './options.js'
 import { fileSystemId, type JoinedSource } from './sources.js'
-import { ensureStateDirectory, stateDirectory } from './state.js'
 import { type RunTally, tellErrors } from './tally.js'
 
 /** Paths that are gone and are shown. */
@@ -35,7 +36,7 @@ export async function scanSources(
 ): Promise<Tally[]> {
   const { report, stop } = context
   report.phaseStart('scan')
-  const tallies = await catalog
+  const found = await catalog
     .scan(
       {
         run,
@@ -47,6 +48,7 @@ export async function scanSources(
           : { filesFrom: listFile(options.filesFrom, context.cwd) }),
         nulSeparated: options.nulSeparated,
         threads: 0,
+        same: samenessOf(options),
       },
       {
         signal: stop.orderly,
@@ -59,15 +61,18 @@ export async function scanSources(
       throw nativeToUser(error, Exit.usage)
     })
   report.phaseEnd()
-  for (const one of tallies) tally.unreadable += one.unreadable
+  for (const one of found) tally.unreadable += one.unreadable
+  const tallies = options.checksum
+    ? await compareContent(catalog, run, found, options, context, tally)
+    : found
   for (const source of sources) {
-    const found = tallies.find((one) => one.source === source.row.id)
-    if (found !== undefined && found.unmounted > 0) {
+    const one = tallies.find((each) => each.source === source.row.id)
+    if (one !== undefined && one.unmounted > 0) {
       report.warning(
-        `${displayName(source.path)}: ${counted(found.unmounted, 'place')} below it had something mounted before and has not now; what was there counts as not looked at.`,
+        `${displayName(source.path)}: ${counted(one.unmounted, 'place')} below it had something mounted before and has not now; what was there counts as not looked at.`,
       )
     }
-    if (found !== undefined) await guardSource(catalog, run, source, found, options, context)
+    if (one !== undefined) await guardSource(catalog, run, source, one, options, context)
     const fsid = fileSystemId(source.facts)
     if (fsid !== '' && fsid !== source.row.fsid) catalog.setSourceFsid(source.row.id, fsid)
   }
@@ -119,6 +124,14 @@ async function guardSource(
   })
 }
 
+/** What is gone from the sources and still on drives, and whether it is removed as these come in. */
+export interface Removal {
+  readonly removes: boolean
+  /** Regular files, a name for each drive that holds one. */
+  readonly files: number
+  readonly bytes: number
+}
+
 /**
  * Whether what is gone from the sources is to be removed from its drives: said beforehand, asked at a
  * terminal, else no. Throws `UserError` where `--max-delete` stops the run.
@@ -127,10 +140,11 @@ export async function decideRemoval(
   catalog: Catalog,
   options: CopyOptions,
   context: RunContext,
-): Promise<boolean> {
+): Promise<Removal> {
   const gone = catalog.goneOnVolumes()
+  const kept: Removal = { ...gone, removes: false }
   const shown = catalog.gonePaths(NAMED)
-  if (shown.length === 0) return false
+  if (shown.length === 0) return kept
   const { report, prompter } = context
   const what =
     gone.files > 0
@@ -138,7 +152,7 @@ export async function decideRemoval(
       : `${counted(shown.length, 'entry', 'entries')}${shown.length < NAMED ? '' : ' or more'}`
   if (options.deletePolicy === 'keep') {
     report.note(`${what} gone from the source: kept on the drives (--keep).`)
-    return false
+    return kept
   }
   if (options.maxDelete !== undefined && gone.files > options.maxDelete) {
     throw new UserError(
@@ -154,17 +168,14 @@ export async function decideRemoval(
   const title = `${what} gone from the source and still on the drives:`
   if (options.deletePolicy === 'delete') {
     report.block([title, ...lines])
-    return true
+    return { ...gone, removes: true }
   }
   if (!prompter.canAsk) {
     report.note(`${title.slice(0, -1)}: kept (--delete removes them).`)
-    return false
+    return kept
   }
-  return agreed(
-    context,
-    [title, ...lines, 'Remove them from their drives as these come in?'],
-    false,
-  )
+  const question = [title, ...lines, 'Remove them from their drives as these come in?']
+  return { ...gone, removes: await agreed(context, question, false) }
 }
 
 /** Writes the seed's job file and says where it is when that is not the usual place. */

@@ -10,6 +10,7 @@ export class RunTally {
   files = 0
   bytes = 0
   removed = 0
+  renamed = 0
   failed = 0
   vanished = 0
   unreadable = 0

@@ -12,21 +12,25 @@ import type { RunContext } from '../context.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { CancelledError } from '../native/errors.js'
 import type { Progress as JobProgress } from '../native/job.js'
-import { displayName, type FsName } from '../native/names.js'
+import type { FsName } from '../native/names.js'
 import type { Catalog, CopyOutcome, Tally } from '../native/set.js'
 import type { PlanSummary } from '../plan/page.js'
 import type { VolumeName } from '../report/reporter.js'
+import { counted, driveName } from '../set/messages.js'
+import { timeStep } from './adopting.js'
 import { DriveChange, NoDrive, type Wanted } from './change.js'
-import { type Drives, type Mounted, rfc3339 } from './drives.js'
-import { counted, driveName } from './messages.js'
+import { type CopyPlan, copiesOf, copyOf, planCopies, plus } from './copies.js'
+import type { Drives, Mounted } from './drives.js'
+import { OpenDrives } from './open.js'
 import type { CopyOptions } from './options.js'
-import { Planner } from './planning.js'
+import { type PlanInForce, Planner } from './planning.js'
+import type { Removal } from './scan.js'
 import { type RunTally, tellErrors } from './tally.js'
 
 /** Milliseconds after which a group of files is made durable. */
 const EPOCH_MS = 5000
-/** Names of unplaced files that are told. */
-const NAMED = 20
+/** Bytes of a copy from which the rate of writing can be told. */
+const RATE_FROM = 64 * 1024 ** 2
 
 /** The exit code when a drive is wanted and does not come. */
 const STOPPED = {
@@ -34,6 +38,16 @@ const STOPPED = {
   nobody: Exit.needed,
   'read-only': Exit.driveFailed,
 } as const
+
+/** What was done on a drive before the copying. */
+interface AppliedNow {
+  readonly removed: number
+  readonly renamed: number
+  /** Whether there is another plan to be made. */
+  readonly changed: boolean
+}
+
+const NOTHING: AppliedNow = { removed: 0, renamed: 0, changed: false }
 
 /** What a writer works with. */
 export interface WriterParts {
@@ -45,6 +59,8 @@ export interface WriterParts {
   readonly tally: RunTally
   /** Whether fewer bytes allocated than there are means holes: not where a source compresses. */
   readonly trustAllocated: boolean
+  /** A plan that stands, told which volumes are done; without it one is made and kept. */
+  readonly fixedPlan?: (done: ReadonlySet<number>) => PlanInForce
 }
 
 /** Writes what a run has to copy. */
@@ -52,29 +68,41 @@ export class VolumeWriter {
   readonly #p: WriterParts
   readonly #change: DriveChange
   readonly #outputs: FsName[]
-  /** Drives that are open, by volume number. */
-  readonly #open = new Map<number, Mounted>()
+  readonly #open: OpenDrives
   /** Volumes that this run is done with. */
   readonly #done = new Set<number>()
-  readonly #plan: Planner
+  readonly #plan: PlanInForce
   #total = { files: 0, bytes: 0 }
   #unchanged = 0
   #index = 0
   #labelUsed = false
-  /** Whether what is gone from the sources is removed from the drives that come in. */
-  removeGone = false
+  /** The copy of the set that is in hand; undefined for a set that has only one. */
+  #copy: number | undefined
+  /** What is planned for the copies that come after it. */
+  #later: readonly CopyPlan[] = []
+  /** What found no room in the copies before it. */
+  #leftOver: PlanSummary['unplaced'] = { entries: 0, files: 0, bytes: 0 }
+  /** What to say at the next drive change. */
+  #full: string | undefined
+  /** What is gone from the sources, and whether it is removed from the drives that come in. */
+  removal: Removal = { removes: false, files: 0, bytes: 0 }
 
   constructor(parts: WriterParts) {
     this.#p = parts
+    this.#open = new OpenDrives(parts)
     this.#outputs = parts.options.outputs.map((one) => path.resolve(parts.context.cwd, one))
-    this.#plan = new Planner({
-      ...parts,
-      outputs: this.#outputs,
-      done: this.#done,
-      isOpen: (number) => this.#open.has(number),
-    })
+    this.#plan =
+      parts.fixedPlan?.(this.#done) ??
+      new Planner({
+        ...parts,
+        outputs: this.#outputs,
+        done: this.#done,
+        isOpen: (number) => this.#open.has(number),
+        removesGone: () => this.removal.removes,
+      })
     this.#change = new DriveChange({
       ...parts,
+      byNumber: parts.fixedPlan !== undefined,
       done: this.#done,
       outputs: this.#outputs,
       newVolumeAt: async (output) => {
@@ -84,118 +112,112 @@ export class VolumeWriter {
     })
   }
 
-  /** What fits nowhere, by the plan in force. */
+  /** What fits nowhere, by the plan in force and those of the copies before. */
   get unplaced(): PlanSummary['unplaced'] {
-    return this.#plan.unplaced
+    return plus(this.#leftOver, this.#plan.unplaced)
   }
 
   /** Opens the mounted volumes of this set that a broken run left, and finishes what can be finished. */
   async recoverMounted(): Promise<void> {
+    const { catalog } = this.#p
     for (const output of this.#outputs) {
       const { verdict, facts } = await this.#p.drives.look(output)
       if (verdict.kind !== 'volume-of-set' || verdict.clone) continue
-      if (!facts.hasJournal && !verdict.ahead && verdict.known) continue
-      await this.#opened(await this.#p.drives.openKnown(output, facts, verdict))
-    }
-  }
-
-  /** Recovers a drive that has just been opened; it counts as open from here on. */
-  async #opened(mounted: Mounted): Promise<void> {
-    const { context, catalog } = this.#p
-    this.#open.set(mounted.volume.number, mounted)
-    if (mounted.fresh) return
-    const known = catalog.volumes().find(({ id }) => id === mounted.volume.id)
-    const reread = mounted.facts.volume === undefined || known === undefined || known.files === 0
-    context.report.phaseStart('recover')
-    const recovered = await mounted.drive.recover(reread, { immediate: context.stop.immediate })
-    context.report.phaseEnd()
-    if (recovered.finished + recovered.dropped > 0) {
-      context.report.detail(
-        `${driveName(mounted.volume.number, mounted.volume.label)}: ${recovered.finished} entries of a broken run were finished, ${recovered.dropped} are copied again.`,
-      )
+      const heard = catalog.volumes().find(({ id }) => id === verdict.id)?.asOf !== 0
+      if (!facts.hasJournal && !verdict.ahead && verdict.known && !heard) continue
+      await this.#open.opened(await this.#p.drives.openKnown(output, facts, verdict))
     }
   }
 
   /** The plan before anything is written, told as the summary of what will be done. */
   async firstPlan(sources: readonly FsName[], tallies: readonly Tally[]): Promise<void> {
     const { context, catalog, run } = this.#p
-    await this.#replan()
-    const sum = (pick: (one: Tally) => number): number => tallies.reduce((n, t) => n + pick(t), 0)
-    for (const volume of this.#plan.volumes) {
-      this.#total.files += volume.files
-      this.#total.bytes += volume.bytes
-    }
-    const files = this.#total.files + this.#plan.unplaced.files
-    this.#unchanged = Math.max(0, sum((t) => t.files) - files)
-    const labels = new Map(catalog.volumes().map((v) => [v.number, v.label]))
-    const firstNew = this.#plan.volumes.find(({ number }) => !labels.has(number))?.number
-    context.report.event({
-      type: 'plan',
+    const told = {
+      planner: this.#plan,
+      catalog,
+      run,
       sources,
-      files,
-      bytes: this.#total.bytes + this.#plan.unplaced.bytes,
-      unchanged: this.#unchanged,
-      changed: sum((t) => t.changedFiles),
-      renamed: 0,
-      gone: sum((t) => t.goneFiles),
-      unreadable: sum((t) => t.unreadable),
-      volumes: this.#plan.volumes.map(({ number, known, files: n, bytes, left, cost }) => ({
-        number,
-        label: labels.get(number) ?? this.#labelFor(number, number === firstNew),
-        known,
-        files: n,
-        bytes,
-        available: left + cost,
-      })),
-      unplaced: { files: this.#plan.unplaced.files, bytes: this.#plan.unplaced.bytes },
-    })
-    for (const { path: name, value } of catalog.planned(run, 0, NAMED)) {
-      context.report.event({
-        type: 'file-error',
-        path: name,
-        doing: 'planning',
-        code: 'too-large',
-        message: `its ${prettyBytes(value)} fit on no drive that is known`,
-      })
+      tallies,
+      removal: this.removal,
+      labelFor: (number: number, next: boolean) => this.#labelFor(number, next),
     }
+    const { event, parts } = await planCopies(told, () => this.#replan(), context.report)
+    this.#later = parts
+    for (const { files, bytes } of event.volumes) {
+      this.#total.files += files
+      this.#total.bytes += bytes
+    }
+    this.#unchanged = event.unchanged
   }
 
   /** Writes drive after drive until nothing is left that fits anywhere, or the run is stopped. */
   async writeAll(): Promise<void> {
+    const { catalog, run, tally, context } = this.#p
+    const copies = copiesOf(catalog)
+    if (copies.length === 0) {
+      this.#later = []
+      if (!(await this.#writeCopy())) return
+    }
+    for (const copy of copies) {
+      if (this.#copy !== undefined) this.#leftOver = this.unplaced
+      this.#copy = copy
+      this.#later = this.#later.filter((one) => (one.copy ?? 0) > copy)
+      await catalog.needForCopy(run, copy)
+      this.#plan.takeCopy(copy)
+      await this.#replan()
+      if (!(await this.#writeCopy())) return
+    }
+    if (this.unplaced.entries > 0) tally.note(Exit.partial)
+    if (!tally.interrupted && !context.stop.requested) await this.#open.refreshLists(this.#outputs)
+  }
+
+  /** Writes all of the copy in hand, or of the set where it has only one; false when that ended before. */
+  async #writeCopy(): Promise<boolean> {
+    for (;;) {
+      // Again when all is written: older versions whose newer one came onto another drive may go then.
+      await this.#applyToIdle()
+      if (this.#plan.volumes.length === 0) return true
+      if (!(await this.writePlanned())) return false
+    }
+  }
+
+  /** Writes what is planned, and does nothing on other drives; false when that ended before all was written. */
+  async writePlanned(): Promise<boolean> {
     const { context, tally } = this.#p
-    let full: string | undefined
-    await this.#applyToIdle()
     while (this.#plan.volumes.length > 0) {
       if (context.stop.requested) throw new CancelledError()
       let mounted: Mounted
       try {
-        mounted = await this.#next(full)
+        mounted = await this.#next(this.#full)
       } catch (error) {
         if (!(error instanceof NoDrive)) throw error
         tally.note(STOPPED[error.why])
         tally.interrupted = error.why === 'quit'
-        return
+        return false
       }
-      full = await this.#fill(mounted)
-      if (tally.interrupted) return
+      this.#full = await this.#fill(mounted)
+      if (tally.interrupted) return false
     }
-    if (this.#plan.unplaced.entries > 0) tally.note(Exit.partial)
+    return true
   }
 
-  /** Removes and mends what there is on the drives of this set that are in and that the plan gives nothing. */
+  /** Renames, removes and mends on the drives of this set that are in and that the plan gives nothing. */
   async #applyToIdle(): Promise<void> {
     const { drives, catalog } = this.#p
     const wanted = new Set(this.#plan.volumes.map(({ number }) => number))
     for (const output of this.#outputs) {
       const { verdict, facts } = await drives.look(output)
       if (verdict.kind !== 'volume-of-set' || verdict.clone || wanted.has(verdict.number)) continue
-      if (!this.removeGone && !catalog.needsMending(verdict.number)) continue
+      if (this.#copy !== undefined && copyOf(catalog, verdict, facts) !== this.#copy) continue
+      if (!(await catalog.hasWork(verdict.number, this.removal.removes))) continue
       const open = this.#open.get(verdict.number)
       const mounted = open ?? (await drives.openKnown(output, facts, verdict))
-      if (open === undefined) await this.#opened(mounted)
-      const removed = await this.#apply(mounted)
-      await this.#close(mounted, true, undefined, removed)
+      if (open === undefined) await this.#open.opened(mounted)
+      const applied = await this.#apply(mounted)
+      await this.#close(mounted, true, undefined, applied)
       this.#plan.invalidate()
+      // A rename that the drive cannot have makes something to copy.
+      if (applied.changed) await this.#replan()
     }
   }
 
@@ -223,10 +245,11 @@ export class VolumeWriter {
       bytes: share.bytes,
       newToo: shares.some(({ number }) => !volumes.some((v) => v.number === number)),
       alsoGood: new Set(shares.map(({ number }) => number)),
+      copy: this.#copy,
     }
     const mounted = await this.#change.obtain(wanted, full)
     if (mounted.fresh && options.label !== undefined) this.#labelUsed = true
-    await this.#opened(mounted)
+    await this.#open.opened(mounted)
     return mounted
   }
 
@@ -250,7 +273,7 @@ export class VolumeWriter {
 
   /** Writes one drive and closes it. The answer is what to say at the drive change after it. */
   async #fill(mounted: Mounted): Promise<string> {
-    const { context, options, run, tally } = this.#p
+    const { context, options, run, tally, catalog } = this.#p
     const { report, stop } = context
     const { volume, drive } = mounted
     const name: VolumeName = { number: volume.number, label: volume.label }
@@ -263,18 +286,21 @@ export class VolumeWriter {
       available: mounted.facts.space?.free ?? 0,
     })
     this.#index += 1
-    const removed = await this.#apply(mounted)
-    if (removed > 0) this.#plan.invalidate()
+    const applied = await this.#apply(mounted)
+    if (applied.changed) this.#plan.invalidate()
     if (options.adopt || options.selectIndex !== undefined) await this.#adopt(mounted)
     await this.#replan()
     const share = this.#plan.share(volume.number)
     let outcome: CopyOutcome | undefined
     if (share !== undefined) {
       report.phaseStart('copy')
+      const began = Date.now()
       outcome = await drive.copy(
         run,
         {
-          workers: workersFor(options, mounted.facts.rotational),
+          workers: workersFor(options),
+          // A drive that has to seek gets one long stream at a time, whatever reads ahead of it.
+          oneLarge: options.workers === undefined && mounted.facts.rotational === true,
           digest: options.digest !== 'none',
           adopt: options.adopt,
           epochMs: EPOCH_MS,
@@ -287,6 +313,8 @@ export class VolumeWriter {
         },
       )
       report.phaseEnd()
+      const seconds = (Date.now() - began) / 1000
+      if (outcome.bytes >= RATE_FROM && seconds > 0) catalog.noteRate(outcome.bytes / seconds)
       tally.add(outcome)
       for (const { what, count } of outcome.losses) {
         report.note(
@@ -305,7 +333,7 @@ export class VolumeWriter {
     this.#p.drives.justFilled = volume.id
     // A file that was planned for it and is not there, for whatever reason, leaves it unfinished.
     const missing = outcome === undefined ? 0 : outcome.failed + outcome.foreign + outcome.changing
-    await this.#close(mounted, !tally.interrupted && missing === 0, outcome, removed)
+    await this.#close(mounted, !tally.interrupted && missing === 0, outcome, applied)
     tally.volumes.push(name)
     // Broken off: what is left is more than the plan for the other drives.
     if (tally.interrupted) this.#plan.invalidate()
@@ -316,26 +344,31 @@ export class VolumeWriter {
     )
   }
 
-  async #apply(mounted: Mounted): Promise<number> {
+  async #apply(mounted: Mounted): Promise<AppliedNow> {
     const { context, tally } = this.#p
-    if (mounted.fresh) return 0
+    if (mounted.fresh) return NOTHING
     context.report.phaseStart('delete')
-    const applied = await mounted.drive.apply(this.removeGone, {
+    const applied = await mounted.drive.apply(this.removal.removes, {
       signal: context.stop.orderly,
       onErrors: tellErrors(context.report),
     })
     context.report.phaseEnd()
+    if (applied.removedFiles > 0) this.#plan.cleared(mounted.volume.number, applied.left === 0)
     tally.removed += applied.removedFiles
+    tally.renamed += applied.renamedFiles
     tally.failed += applied.left
-    return applied.removedFiles
+    return {
+      removed: applied.removedFiles,
+      renamed: applied.renamedFiles,
+      changed: applied.givenUp > 0,
+    }
   }
 
   async #adopt(mounted: Mounted): Promise<void> {
     const { context, run } = this.#p
-    const coarse = /^(vfat|msdos|exfat|fuse\.exfat|fuseblk|fuse)$/.test(mounted.volume.fsType)
     this.#plan.invalidate()
     context.report.phaseStart('compare')
-    const taken = await mounted.drive.adopt(run, coarse ? 2 : 0, {
+    const taken = await mounted.drive.adopt(run, timeStep(mounted.volume.fsType), false, {
       signal: context.stop.orderly,
       onErrors: tellErrors(context.report),
     })
@@ -348,19 +381,11 @@ export class VolumeWriter {
     mounted: Mounted,
     complete: boolean,
     outcome: CopyOutcome | undefined,
-    removed = 0,
+    { removed, renamed } = NOTHING,
   ): Promise<void> {
-    const { context, drives } = this.#p
-    const { report, stop } = context
+    const { report } = this.#p.context
     const { volume } = mounted
-    this.#open.delete(volume.number)
-    report.phaseStart('close')
-    const closed = await mounted.drive.close(complete ? rfc3339(new Date()) : undefined, {
-      immediate: stop.immediate,
-      onErrors: tellErrors(report),
-    })
-    report.phaseEnd()
-    await drives.noteClosed(mounted, complete, closed)
+    const closed = await this.#open.close(mounted, complete)
     report.event({
       type: 'volume-closed',
       volume: { number: volume.number, label: volume.label },
@@ -369,24 +394,21 @@ export class VolumeWriter {
       written: { files: outcome?.files ?? 0, bytes: outcome?.bytes ?? 0 },
       removed,
       kept: closed.files - (outcome?.files ?? 0),
-      renamed: 0,
+      renamed,
       failed: outcome === undefined ? 0 : outcome.failed + outcome.foreign,
     })
   }
 
   /** Closes what is open, complete or not: nothing of the plan was meant for it any more. */
   async closeAll(): Promise<void> {
-    for (const mounted of [...this.#open.values()]) {
+    for (const mounted of this.#open.all()) {
       try {
-        const unfinished = this.#plan.volumes.some(({ number }) => number === mounted.volume.number)
+        const { number: own } = mounted.volume
+        const planned = [...this.#plan.volumes, ...this.#later.flatMap(({ volumes }) => volumes)]
+        const unfinished = planned.some(({ number }) => number === own)
         await this.#close(mounted, !unfinished && !this.#p.tally.interrupted, undefined)
       } catch (error) {
-        // Why the run ends is known already; a drive that cannot be closed keeps its journal.
-        this.#open.delete(mounted.volume.number)
-        mounted.drive.abandon()
-        this.#p.context.report.detail(
-          `${driveName(mounted.volume.number, mounted.volume.label)} was left as it is: ${displayName(String(error))}`,
-        )
+        this.#open.leave(mounted, error)
       }
     }
   }
@@ -421,10 +443,24 @@ export class VolumeWriter {
     })
   }
 
+  /** What is on no drive yet, after drives were taken over. */
+  async tellLeft(): Promise<void> {
+    await this.#replan()
+    const shares = [...this.#plan.volumes, this.#plan.unplaced]
+    const files = shares.reduce((n, share) => n + share.files, 0)
+    const bytes = shares.reduce((n, share) => n + share.bytes, 0)
+    this.#p.context.report.note(
+      files === 0
+        ? 'Every file of the sources is on a drive.'
+        : `${counted(files, 'file')} (${prettyBytes(bytes)}) of the sources are on no drive yet: the next copy takes them.`,
+    )
+  }
+
   /** The summary at the end. */
   tellSummary(exit: ExitCode, seconds: number): void {
     const { context, tally } = this.#p
-    const left = this.#plan.volumes.reduce(
+    const later = this.#later.flatMap(({ volumes }) => volumes)
+    const left = [...this.#plan.volumes, ...later].reduce(
       (sum, { files, bytes }) => ({ files: sum.files + files, bytes: sum.bytes + bytes }),
       { files: 0, bytes: 0 },
     )
@@ -435,11 +471,11 @@ export class VolumeWriter {
       interrupted: tally.interrupted,
       written: { files: tally.files, bytes: tally.bytes },
       unchanged: this.#unchanged,
-      renamed: 0,
+      renamed: tally.renamed,
       removed: tally.removed,
       failed: tally.failed + tally.unreadable,
       vanished: tally.vanished,
-      unplaced: { files: this.#plan.unplaced.files, bytes: this.#plan.unplaced.bytes },
+      unplaced: { files: this.unplaced.files, bytes: this.unplaced.bytes },
       left,
       volumes: tally.volumes,
       seconds,
@@ -447,9 +483,8 @@ export class VolumeWriter {
   }
 }
 
-/** Copier threads: 0 is everything on one thread; one on a drive that has to seek, several on others. */
-function workersFor(options: CopyOptions, rotational: boolean | undefined): number {
+/** Copier threads; 0 is everything on one thread. */
+function workersFor(options: CopyOptions): number {
   if (options.workers !== undefined) return options.workers === 1 ? 0 : options.workers
-  if (rotational === true) return 1
   return Math.max(2, Math.min(availableParallelism(), 4))
 }

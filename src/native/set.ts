@@ -1,8 +1,10 @@
 /** The catalog of a set, its plan and its open drives, as the addon has them. */
 
 import type {
+  AdoptedJs,
   AppliedJs,
   ClosedJs,
+  ComparedJs,
   CopyOptionsJs,
   CopyOutcomeJs,
   OpenDriveJs,
@@ -10,6 +12,7 @@ import type {
   PlanPageJs,
   RecoveredJs,
   RuleJs,
+  SamenessJs,
   ScanOptionsJs,
   SetJs,
   SourceJs,
@@ -27,12 +30,15 @@ export type Volume = VolumeJs
 export type Tally = TallyJs
 export type Rule = RuleJs
 export type ScanOptions = ScanOptionsJs
+export type Sameness = SamenessJs
+export type Compared = ComparedJs
 export type PlanPage = PlanPageJs
 export type Peek = PeekJs
 export type OpenDriveOptions = OpenDriveJs
 export type CopyOutcome = CopyOutcomeJs
 export type EngineOptions = CopyOptionsJs
 export type Recovered = RecoveredJs
+export type Adopted = AdoptedJs
 export type Applied = AppliedJs
 export type Closed = ClosedJs
 
@@ -40,7 +46,7 @@ type NativeCatalog = InstanceType<typeof binding.Catalog>
 type NativeDrive = Awaited<ReturnType<typeof binding.openDrive>['done']>
 
 /** Calls the addon and makes its errors `NativeError`s. */
-function call<T>(f: () => T): T {
+export function call<T>(f: () => T): T {
   try {
     return f()
   } catch (error) {
@@ -51,6 +57,11 @@ function call<T>(f: () => T): T {
 /** The set and the sources of a catalog file, read without locking it. Throws `NativeError`. */
 export function peekCatalog(file: FsName): Peek {
   return call(() => binding.peekCatalog(file))
+}
+
+/** Copies a catalog to a new file, as it is at this moment; it is only read. Rejects with `NativeError`. */
+export function copyCatalog(from: FsName, to: FsName, job?: RunJobOptions): Promise<void> {
+  return runJob(() => binding.copyCatalog(from, to), job)
 }
 
 /** Rules as given on the command line, in order; prefixes and a lone `!` mean what they mean to rsync. */
@@ -92,6 +103,11 @@ export class Catalog {
     )
   }
 
+  /** The addon's own object, for the other modules of this folder. */
+  get native(): NativeCatalog {
+    return this.#native
+  }
+
   close(): void {
     call(() => this.#native.close())
   }
@@ -114,6 +130,11 @@ export class Catalog {
 
   volumes(): Volume[] {
     return call(() => this.#native.volumes())
+  }
+
+  /** Every place where a volume of the set has been mounted on this host. */
+  places(): FsName[] {
+    return call(() => this.#native.places())
   }
 
   putVolume(volume: Volume): void {
@@ -154,9 +175,47 @@ export class Catalog {
     return call(() => this.#native.countVolume(number))
   }
 
-  /** Whether a volume holds something of which only owner or mode differ from the source's. */
-  needsMending(number: number): boolean {
-    return call(() => this.#native.needsMending(number))
+  /**
+   * Whether there is anything to do on a volume besides copying: renames, removals (with `gone` also of
+   * what is gone from the sources), and owners, modes and times to mend.
+   */
+  hasWork(number: number, gone: boolean, job?: RunJobOptions): Promise<boolean> {
+    return runJob(() => this.#native.hasWork(number, gone), job)
+  }
+
+  /** Reads the files that a scan with `same.content` noted, and new ones that may be renamed. */
+  compareContent(run: number, threads: number, job?: RunJobOptions): Promise<Compared> {
+    return runJob(() => this.#native.compareContent(run, threads), job)
+  }
+
+  /** Copies of each file that are wanted, from 1. */
+  copies(): number {
+    return call(() => this.#native.copies())
+  }
+
+  /** Whether a run has to go from copy to copy: several are wanted, or were. */
+  hasSeveralCopies(): boolean {
+    return call(() => this.#native.hasSeveralCopies())
+  }
+
+  /** Notes how many copies are wanted from now on. */
+  setCopies(wanted: number): void {
+    call(() => this.#native.setCopies(wanted))
+  }
+
+  /** Before the sources are looked at: what any copy lacks needs something. */
+  needForCopies(job?: RunJobOptions): Promise<void> {
+    return runJob(() => this.#native.needForCopies(), job)
+  }
+
+  /** Takes a copy in hand: what of the run's entries it lacks needs a copy now, and nothing else does. */
+  needForCopy(run: number, copy: number, job?: RunJobOptions): Promise<boolean> {
+    return runJob(() => this.#native.needForCopy(run, copy), job)
+  }
+
+  /** After the last copy, or wherever the run ended: what any copy lacks is still to be done. */
+  endCopies(run: number, job?: RunJobOptions): Promise<void> {
+    return runJob(() => this.#native.endCopies(run), job)
   }
 
   scan(options: ScanOptions, job?: RunJobOptions): Promise<Tally[]> {
@@ -174,8 +233,14 @@ export class Catalog {
     return runJob(() => this.#native.writeJobFile(file, sources, rules, dstRoot), job)
   }
 
-  readJobFile(file: FsName, run: number, from: number, job?: RunJobOptions): Promise<Tally> {
-    return runJob(() => this.#native.readJobFile(file, run, from), job)
+  readJobFile(
+    file: FsName,
+    run: number,
+    from: number,
+    same: Sameness,
+    job?: RunJobOptions,
+  ): Promise<Tally> {
+    return runJob(() => this.#native.readJobFile(file, run, from, same), job)
   }
 
   leaveBefore(
@@ -188,12 +253,43 @@ export class Catalog {
     return runJob(() => this.#native.leaveBefore(run, sources, rules, from), job)
   }
 
+  /** The room in bytes that removing what is gone from the sources will give at least, by volume. */
+  goneRoom(): { volume: number; bytes: number }[] {
+    return call(() => this.#native.goneRoom())
+  }
+
+  /** Of what the stored plan gives to a volume, the first entries whose path is odd (bits of the plan's `Flag`). */
+  plannedOdd(
+    run: number,
+    volume: number,
+    odd: number,
+    limit: number,
+  ): { path: FsName; value: number }[] {
+    return call(() => this.#native.plannedOdd(run, volume, odd, limit))
+  }
+
+  /** Whether `run` saw anything that must be copied: without it there is nothing to plan. */
+  needsCopies(run: number): boolean {
+    return call(() => this.#native.needsCopies(run))
+  }
+
+  /** Notes how fast a volume was written last, in bytes a second. */
+  noteRate(bytesPerSecond: number): void {
+    call(() => this.#native.noteRate(bytesPerSecond))
+  }
+
+  /** How fast a volume was written last, in bytes a second, where that is known. */
+  rate(): number | undefined {
+    return call(() => this.#native.rate()) ?? undefined
+  }
+
   /**
    * Makes a new plan for what `run` has to copy: `place` gets one page after the other and answers with
-   * a volume number a row. When this resolves the plan is stored.
+   * a volume number a row. `together`: the depth of directories that are kept together, 0 for none; their
+   * rows say then which volume holds some of them. When this resolves the plan is stored.
    */
-  async plan(run: number, place: (page: PlanPage) => Uint32Array): Promise<void> {
-    const session = call(() => binding.startPlan(this.#native, run))
+  async plan(run: number, together: number, place: (page: PlanPage) => Uint32Array): Promise<void> {
+    const session = call(() => binding.startPlan(this.#native, run, together))
     let answer: Uint32Array | undefined
     for (;;) {
       const page = await session.step(answer).catch((error: unknown) => {
@@ -236,12 +332,9 @@ export class OpenDrive {
     return runJob(() => this.#native.apply(this.#catalog, gone), job)
   }
 
-  adopt(
-    run: number,
-    stepSeconds: number,
-    job?: RunJobOptions,
-  ): Promise<{ files: number; bytes: number }> {
-    return runJob(() => this.#native.adopt(this.#catalog, run, stepSeconds), job)
+  /** `survey`: the files that stand there and are none of ours are counted, too. */
+  adopt(run: number, stepSeconds: number, survey: boolean, job?: RunJobOptions): Promise<Adopted> {
+    return runJob(() => this.#native.adopt(this.#catalog, run, stepSeconds, survey), job)
   }
 
   copy(run: number, options: EngineOptions, job?: RunJobOptions): Promise<CopyOutcome> {

@@ -178,6 +178,8 @@ export class CostModel {
   readonly fixedInodes: number
   /** No entry costs less than this. */
   readonly least: number
+  /** The largest file that it can hold. */
+  readonly maxFile: number
   private readonly p: Parameters
   private readonly block: number
   private readonly perByte: number
@@ -187,6 +189,7 @@ export class CostModel {
     const kind = ALIASES[space.fsType] ?? space.fsType
     const p = KINDS[kind] ?? UNKNOWN
     this.p = p
+    this.maxFile = p.maxFile
     this.block = Math.max(p === UNKNOWN ? 4096 : 512, space.blockSize)
     this.perByte = kind === 'ext2' || kind === 'ext3' ? 4.1 / this.block : p.perByte
     this.trustAllocated = trustAllocated

@@ -1,11 +1,13 @@
 /**
  * The plan: a fold over pages of entries that says which volume each belongs to.
  *
- * First fit in path order, by real cost. Pure: no I/O, no clock, the same pages give the same plan.
- * Its state is the ledgers, the current chain of directories and four numbers a hard-link group: not
- * the tree. When a volume is closed is not its business: it only says where things go.
+ * First fit in path order, by real cost; directories that are kept together and what was promised a place
+ * come first. Pure: no I/O, no clock, the same pages give the same plan. Its state is the accounts, the
+ * current chain of directories and a few numbers a hard-link group: not the tree. When a volume is closed
+ * is not its business: it only says where things go.
  */
-import { Ledger, type VolumeSpace } from './ledger.js'
+import { Account } from './account.js'
+import type { VolumeSpace } from './ledger.js'
 import {
   Flag,
   Kind,
@@ -14,69 +16,37 @@ import {
   type PlanOptions,
   type PlanPage,
   type PlanSummary,
+  type Promised,
   type UnseenVolumes,
 } from './page.js'
+import { RowAtHand } from './row.js'
+import { Together } from './together.js'
+import { unseenSpace } from './unseen.js'
 
 export * from './page.js'
 
-/** A volume within the fold. */
-interface Open {
-  readonly ledger: Ledger
-  /** Its position in `open`. */
-  readonly index: number
-  /** By depth: the stamp of the directory that was charged here last. */
-  readonly charged: number[]
-  /** Names of hard-link groups that are bound to this volume and have not come yet. */
-  outstanding: number
-  entries: number
-  files: number
-  bytes: number
-  /** Old versions that will be free: of this stretch, and of the one before. */
-  settling: number
-  settled: number
-  /** Bytes of content placed in this stretch. */
-  stretch: number
-}
-
-/** The longest name that Linux can have: what a name that has not come yet may cost. */
-const NAME_MAX = 255
 const DEFAULT_SETTLE = 1024 ** 3
 /** `groupVolume`: fits nowhere. Other values: 0 unknown, else the position in `open` + 1. */
 const GROUP_NOWHERE = -1
 
 /** The plan of one run. Fields are `private`, not `#`: those take twice the time for a million rows. */
 export class PlanFold {
-  private readonly open: Open[] = []
-  private readonly byNumber = new Map<number, Open>()
+  private readonly open: Account[] = []
+  private readonly byNumber = new Map<number, Account>()
   private readonly unseen: UnseenVolumes
   private readonly trustAllocated: boolean
   private readonly settle: number
+  private readonly row: RowAtHand
+  private readonly together: Together | undefined
+  private readonly promised: Promised | undefined
+  private readonly keepsHomes: boolean
+  /** The position in `promised` of the row that comes next. */
+  private nextPromise = 0
   private nextNumber: number
-  /** The chain of directories above the current row. A stamp names one directory for good. */
-  private readonly stamps: number[] = []
-  private readonly names: number[] = []
-  private readonly paths: number[] = []
-  private chain = 0
-  private stamp = 0
-  private longestPath: number
-  private deepest: number
-  /** Directories of the tree that have not come yet. */
-  private directoriesLeft: number
   private groupVolume = new Int32Array(1024)
   private groupPrepaid = new Float64Array(1024)
-  // The row at hand, and what it costs on the volume that was asked last: fields, so that a million
-  // rows make no objects.
-  private kind = 0
-  private depth = 0
-  private size = 0
-  private allocated = 0
-  private nameLength = 0
-  private pathLength = 0
-  private group = 0
-  private members = 0
-  private bytes = 0
-  private inodes = 0
-  private newDirectories = 0
+  /** Changed entries that found no room beside their old versions. */
+  private displaced = 0
   private readonly unplaced = { entries: 0, files: 0, bytes: 0 }
 
   /**
@@ -86,43 +56,40 @@ export class PlanFold {
     this.unseen = unseen
     this.trustAllocated = options.trustAllocated ?? true
     this.settle = options.settleBytes ?? DEFAULT_SETTLE
-    this.longestPath = options.longestPath ?? 0
-    this.deepest = options.deepest ?? 0
-    this.directoriesLeft = options.directories ?? Number.POSITIVE_INFINITY
+    this.row = new RowAtHand(options)
     for (const space of volumes) this.add(space)
     this.nextNumber =
       unseen.firstNumber ?? volumes.reduce((most, { number }) => Math.max(most, number), 0) + 1
+    this.promised = options.promised
+    this.keepsHomes = options.homes !== undefined
+    const { units } = options
+    this.together = units === undefined ? undefined : new Together(units, this.row)
+    for (const [number, space] of options.homes ?? []) this.byNumber.get(number)?.keepForHome(space)
+    if (options.promised !== undefined) this.keepPromised(options.promised)
   }
 
   /** The volume number of each row of the page, or `NOWHERE`, or `NOT_PLACED`. */
   page(page: PlanPage): Uint32Array {
     const result = new Uint32Array(page.count)
-    for (let row = 0; row < page.count; row += 1) {
-      const depth = page.depth[row] as number
-      if (depth > this.chain) {
-        throw new RangeError(`row ${row} of the page comes without its directory`)
+    const { row } = this
+    for (let i = 0; i < page.count; i += 1) {
+      row.next(page, i)
+      if (this.together?.begins() === true) {
+        this.together.begin(page.home[i] as number, this.open, this.byNumber, (fits) =>
+          this.openUnseen(fits),
+        )
       }
-      if (depth > this.deepest) this.deepest = depth
-      const kind = page.kind[row] as number
-      const flags = page.flags[row] as number
-      if ((flags & Flag.place) === 0) {
-        if (page.group[row] !== 0) this.keepInGroup(page, row)
-        result[row] = NOT_PLACED
-      } else if (kind === Kind.directory && (flags & Flag.emptyDirectory) === 0) {
+      if ((row.flags & Flag.place) === 0) {
+        if (row.group !== 0) this.keepInGroup(page, i)
+        result[i] = NOT_PLACED
+      } else if (row.kind === Kind.directory && (row.flags & Flag.emptyDirectory) === 0) {
         // A directory that holds something goes wherever that goes.
-        result[row] = NOT_PLACED
+        result[i] = NOT_PLACED
       } else {
-        result[row] = this.place(page, row)
+        row.load(page, i)
+        result[i] = this.place()
       }
-      this.chain = depth
-      if (kind === Kind.directory) {
-        this.directoriesLeft -= 1
-        this.stamp += 1
-        this.stamps[depth] = this.stamp
-        this.names[depth] = page.nameLength[row] as number
-        this.paths[depth] = page.pathLength[row] as number
-        this.chain = depth + 1
-      }
+      row.leave(page, i)
     }
     return result
   }
@@ -130,261 +97,190 @@ export class PlanFold {
   /** The totals; the fold may not be used after. */
   finish(): PlanSummary {
     return {
-      volumes: this.open
-        .filter((open) => open.entries > 0)
-        .map(({ ledger, entries, files, bytes }) => ({
-          number: ledger.space.number,
-          known: ledger.space.known,
-          entries,
-          files,
-          bytes,
-          cost: ledger.charged,
-          left: ledger.left,
-        })),
+      volumes: this.open.filter(({ entries }) => entries > 0).map((account) => account.share()),
+      refusing: this.open
+        .filter(({ refusedSizes }) => refusedSizes > 0)
+        .map(({ number, refusedSizes }) => ({ number, files: refusedSizes })),
+      displaced: this.displaced,
       unplaced: { ...this.unplaced },
     }
   }
 
-  private add(space: VolumeSpace): Open {
-    const open = this.account(space, this.open.length)
-    this.open.push(open)
-    this.byNumber.set(space.number, open)
-    return open
+  private add(space: VolumeSpace): Account {
+    const account = new Account(space, this.open.length, this.trustAllocated)
+    this.open.push(account)
+    this.byNumber.set(space.number, account)
+    return account
   }
 
-  private place(page: PlanPage, row: number): number {
-    this.load(page, row)
-    const group = this.group
+  private place(): number {
+    const { row } = this
+    const { group } = row
+    const kept = this.promiseOf()
     if (group !== 0) {
       this.growGroups(group)
       const bound = this.groupVolume[group] as number
-      if (bound > 0) return this.join(this.open[bound - 1] as Open)
+      if (bound > 0) return this.join(this.open[bound - 1] as Account)
       if (bound === GROUP_NOWHERE) return this.reject(0)
     }
+    if (kept !== undefined && row.fits(kept)) return this.take(kept)
 
-    const home = page.home[row] as number
-    const homeVolume = home === 0 ? undefined : this.byNumber.get(home)
+    const home = row.home === 0 ? undefined : this.byNumber.get(row.home)
+    // No drive is fetched for what fits on one that is in: the old version goes when its drive comes in anyway.
+    if (home?.homeOnly === true) {
+      const inHand = this.open.find((account) => account.isInHand && row.fits(account))
+      if (inHand !== undefined) return this.take(inHand)
+    }
     // The new version is written beside the old one, so it must fit as a whole.
-    if (homeVolume !== undefined && this.fits(homeVolume)) {
-      this.take(homeVolume)
-      const old = page.homeSize[row] as number
-      homeVolume.settling += homeVolume.ledger.model.content(Kind.file, old, old)
-      return home
+    if (home !== undefined && this.fitsAtHome(home)) {
+      const old = row.homeSize
+      this.take(home)
+      if (old > 0) home.settling += home.ledger.model.content(Kind.file, old, old)
+      return home.number
     }
-    for (const open of this.open) {
-      if (open.ledger.space.homeOnly === true) continue
-      if (open.ledger.left < open.ledger.model.least) continue
-      if (this.fits(open)) {
-        this.take(open)
-        return open.ledger.space.number
-      }
+    if (home !== undefined) this.displaced += 1
+    const unit = this.together?.take()
+    if (unit !== undefined) return this.take(unit)
+    for (const account of this.open) {
+      if (account.homeOnly) continue
+      const { ledger } = account
+      if (ledger.left < ledger.model.least) continue
+      if (row.fits(account)) return this.take(account)
+      if (row.size > ledger.model.maxFile && row.kind === Kind.file) account.refusedSizes += 1
     }
-    const fresh = this.openUnseen()
+    const fresh = this.openUnseen((account) => row.fits(account))
     if (fresh === undefined) {
       if (group !== 0) this.groupVolume[group] = GROUP_NOWHERE
-      return this.reject(this.size)
+      return this.reject(row.size)
     }
-    this.take(fresh)
-    return fresh.ledger.space.number
+    return this.take(fresh)
   }
 
-  /** Makes the row the one that the following methods are about. */
-  private load(page: PlanPage, row: number): void {
-    this.kind = page.kind[row] as number
-    this.depth = page.depth[row] as number
-    this.size = page.size[row] as number
-    this.allocated = page.allocated[row] as number
-    this.nameLength = page.nameLength[row] as number
-    this.pathLength = page.pathLength[row] as number
-    if (this.pathLength > this.longestPath) this.longestPath = this.pathLength
-    this.group = page.group[row] as number
-    this.members = page.members[row] as number
+  private fitsAtHome(home: Account): boolean {
+    const { row } = this
+    if (!this.keepsHomes) return row.fits(home)
+    row.measure(home)
+    return home.isHome(row.bytes, row.inodes, () => row.fits(home))
   }
 
   /** A name more of a group whose content has its place. It goes there, whatever it costs. */
-  private join(open: Open): number {
-    const cost = this.nameCost(open) + this.directoriesCost(open)
-    open.outstanding -= 1
-    this.markDirectories(open)
-    open.ledger.take(cost - (this.groupPrepaid[this.group] as number), this.newDirectories)
-    this.count(open, 0)
-    return open.ledger.space.number
+  private join(account: Account): number {
+    const { row } = this
+    row.measureName(account)
+    account.outstanding -= 1
+    row.markDirectories(account)
+    account.ledger.take(row.bytes - (this.groupPrepaid[row.group] as number), row.inodes)
+    this.count(account, 0)
+    return account.number
   }
 
   /** An unchanged name of a group: binds the group to the volume that holds it, or has been counted on. */
-  private keepInGroup(page: PlanPage, row: number): void {
-    this.load(page, row)
-    this.growGroups(this.group)
-    const bound = this.groupVolume[this.group] as number
+  private keepInGroup(page: PlanPage, index: number): void {
+    const { row } = this
+    row.load(page, index)
+    this.growGroups(row.group)
+    const bound = this.groupVolume[row.group] as number
     if (bound > 0) {
-      const open = this.open[bound - 1] as Open
-      open.outstanding -= 1
-      open.ledger.release(this.groupPrepaid[this.group] as number)
+      const account = this.open[bound - 1] as Account
+      account.outstanding -= 1
+      account.ledger.release(this.groupPrepaid[row.group] as number)
       return
     }
-    const home = page.home[row] as number
-    const open = home === 0 ? undefined : this.byNumber.get(home)
+    const account = row.home === 0 ? undefined : this.byNumber.get(row.home)
     // Without links each name is a file of its own, wherever the others are.
-    if (bound !== 0 || open === undefined || !open.ledger.space.hasLinks) return
-    this.bind(open)
-    const others = Math.max(0, this.members - 1)
-    open.ledger.take(others * (this.groupPrepaid[this.group] as number), 0)
+    if (bound !== 0 || account === undefined || !account.ledger.space.hasLinks) return
+    this.bind(account)
+    account.ledger.take(row.others * (this.groupPrepaid[row.group] as number), 0)
   }
 
   /** The row's group belongs to the volume from now on; its other names are to come. */
-  private bind(open: Open): void {
-    this.groupVolume[this.group] = open.index + 1
-    this.groupPrepaid[this.group] = this.laterNameCost(open)
-    open.outstanding += Math.max(0, this.members - 1)
+  private bind(account: Account): void {
+    const { row } = this
+    this.groupVolume[row.group] = account.index + 1
+    this.groupPrepaid[row.group] = row.laterName(account)
+    account.outstanding += row.others
   }
 
-  /** Whether the row fits, with the directories that it needs; leaves in `bytes`, `inodes` what it costs. */
-  private fits(open: Open): boolean {
-    const { ledger } = open
-    this.bytes = this.entryCost(open)
-    this.inodes = ledger.space.hasLinks || this.group === 0 ? 1 : this.members
-    // Directories last: most volumes that are full say no before.
-    if (!ledger.fits(this.bytes, this.inodes)) return false
-    this.bytes += this.directoriesCost(open)
-    this.inodes += this.newDirectories
-    const outstanding = open.outstanding + (this.group === 0 ? 0 : Math.max(0, this.members - 1))
-    if (outstanding === 0) return ledger.fits(this.bytes, this.inodes)
-    const later = this.laterDirectories(outstanding)
-    const each = ledger.model.directory(NAME_MAX, this.longestPath)
-    return ledger.fits(this.bytes + later * each, this.inodes + later)
+  /** Charges the row, for which it was just said that it fits; for a group all of its names. */
+  private take(account: Account): number {
+    const { row } = this
+    if (row.group !== 0) this.bind(account)
+    account.ledger.take(row.bytes, row.inodes)
+    row.markDirectories(account)
+    const size = row.contentOn(account)
+    this.count(account, size)
+    account.pass(size, this.settle)
+    return account.number
   }
 
-  /**
-   * The most directories that names which are still to come can need on a volume: a whole chain each, but
-   * no more than there are, those above the current row included.
-   */
-  private laterDirectories(outstanding: number): number {
-    return Math.min(outstanding * this.deepest, Math.max(0, this.directoriesLeft) + this.deepest)
-  }
-
-  /** Charges the row, for which `fits` has just said yes; for a group all of its names. */
-  private take(open: Open): void {
-    if (this.group !== 0) this.bind(open)
-    open.ledger.take(this.bytes, this.inodes)
-    const size = this.kind === Kind.file ? this.size : 0
-    this.markDirectories(open)
-    this.count(open, size)
-    // Two stretches: what was replaced in one is free at the end of the next.
-    open.stretch += size
-    if (open.stretch >= this.settle) {
-      open.ledger.release(open.settled)
-      open.settled = open.settling
-      open.settling = 0
-      open.stretch = 0
-    }
-  }
-
-  /** The entry without its directories. Of a group: the content, and as many names as it has. */
-  private entryCost(open: Open): number {
-    const { model, space } = open.ledger
-    const content = model.content(this.kind, this.size, this.allocated)
-    const name = this.nameCost(open)
-    if (this.group === 0 || this.members < 2) return content + name
-    const others = (this.members - 1) * this.laterNameCost(open)
-    return content * (space.hasLinks ? 1 : this.members) + name + others
-  }
-
-  /** The row's name in its directory and in our files. */
-  private nameCost(open: Open): number {
-    const { model } = open.ledger
-    return model.name(this.nameLength) + model.own(this.pathLength, this.kind === Kind.file)
-  }
-
-  /** What another name of the row's group may cost: nothing is known of it yet. */
-  private laterNameCost(open: Open): number {
-    const { model } = open.ledger
-    return model.name(NAME_MAX) + model.own(this.longestPath, this.kind === Kind.file)
-  }
-
-  /** Bytes of the directories above that are new on the volume; their number in `newDirectories`. */
-  private directoriesCost(open: Open): number {
-    const { model } = open.ledger
-    let bytes = 0
-    let d = this.depth - 1
-    for (; d >= 0 && open.charged[d] !== this.stamps[d]; d -= 1) {
-      bytes += model.directory(this.names[d] as number, this.paths[d] as number)
-    }
-    this.newDirectories = this.depth - 1 - d
-    return bytes
-  }
-
-  /** The directories above are on the volume from now on. */
-  private markDirectories(open: Open): void {
-    for (let d = this.depth - 1; d >= 0 && open.charged[d] !== this.stamps[d]; d -= 1) {
-      open.charged[d] = this.stamps[d] as number
-    }
+  private count(account: Account, bytes: number): void {
+    const { row } = this
+    account.count(row.kind, bytes)
+    if ((row.flags & account.refuses) !== 0) account.refusedNames += 1
   }
 
   /**
-   * Opens new drives up to the first that takes the row, if there ever is one. The sizes of
+   * Opens new drives up to the first of which `fits` holds, if there ever is one. The sizes of
    * `--volume-size` go by number, so a drive that is too small may come before one that is not.
    */
-  private openUnseen(): Open | undefined {
-    const { sizes, capacity } = this.unseen
-    if (sizes.length === 0 && capacity <= 0) return undefined
-    const last = Math.max(this.nextNumber, sizes.length)
+  private openUnseen(fits: (account: Account) => boolean): Account | undefined {
+    const { unseen } = this
+    if (unseen.sizes.length === 0 && unseen.capacity <= 0) return undefined
+    const last = Math.max(this.nextNumber, unseen.sizes.length)
     for (let number = this.nextNumber; number <= last; number += 1) {
-      let open = this.account(this.unseenSpace(number), -1)
-      if (!this.fits(open)) continue
-      for (let n = this.nextNumber; n <= number; n += 1) open = this.add(this.unseenSpace(n))
-      this.nextNumber = number + 1
-      return open
+      const tried = new Account(unseenSpace(unseen, number), -1, this.trustAllocated)
+      if (fits(tried)) return this.openUpTo(number)
     }
     return undefined
   }
 
-  /** A volume with nothing on it yet; `index` is its position in `open`. */
-  private account(space: VolumeSpace, index: number): Open {
-    return {
-      ledger: new Ledger(space, this.trustAllocated),
-      index,
-      charged: [],
-      outstanding: 0,
-      entries: 0,
-      files: 0,
-      bytes: 0,
-      settling: 0,
-      settled: 0,
-      stretch: 0,
+  /** Opens all new drives up to this number. */
+  private openUpTo(number: number): Account | undefined {
+    let account: Account | undefined
+    for (; this.nextNumber <= number; this.nextNumber += 1) {
+      account = this.add(unseenSpace(this.unseen, this.nextNumber))
     }
+    return account
   }
 
-  private unseenSpace(number: number): VolumeSpace {
-    const { sizes, capacity, blockSize, fsType, hasLinks, reserve } = this.unseen
-    const size =
-      sizes.length === 0 ? capacity : (sizes[Math.min(number, sizes.length) - 1] as number)
-    return {
-      number,
-      capacity: size,
-      available: size,
-      blockSize,
-      inodesFree: 0,
-      fsType,
-      // A size that the user gave is what may be used; the reserve is of the drive behind it.
-      reserve: sizes.length === 0 ? reserve : 0,
-      hasLinks,
-      known: false,
+  /** Charges what is promised to rows and units that are still to come. */
+  private keepPromised(promised: Promised): void {
+    const at = (number: number): Account | undefined => {
+      const known = this.byNumber.get(number)
+      return known === undefined && number >= this.nextNumber ? this.openUpTo(number) : known
     }
+    for (let i = 0; i < promised.rows.length; i += 1) {
+      const { rowVolumes, rowBytes, rowInodes } = promised
+      at(rowVolumes[i] as number)?.ledger.take(rowBytes[i] as number, rowInodes[i] as number)
+    }
+    this.together?.promise(promised.unitVolumes, at)
+  }
+
+  /** The volume that is kept for the row; what was charged for it is given back, as it is charged now. */
+  private promiseOf(): Account | undefined {
+    const { promised } = this
+    if (promised === undefined) return undefined
+    const { rows, rowVolumes, rowBytes, rowInodes } = promised
+    const { ordinal } = this.row
+    while (this.nextPromise < rows.length && (rows[this.nextPromise] as number) < ordinal) {
+      this.nextPromise += 1
+    }
+    if (rows[this.nextPromise] !== ordinal) return undefined
+    const account = this.byNumber.get(rowVolumes[this.nextPromise] as number)
+    account?.ledger.release(
+      rowBytes[this.nextPromise] as number,
+      rowInodes[this.nextPromise] as number,
+    )
+    return account
   }
 
   private reject(bytes: number): number {
     this.unplaced.entries += 1
-    if (this.kind === Kind.file) {
+    if (this.row.kind === Kind.file) {
       this.unplaced.files += 1
       this.unplaced.bytes += bytes
     }
     return NOWHERE
-  }
-
-  private count(open: Open, bytes: number): void {
-    open.entries += 1
-    open.bytes += bytes
-    if (this.kind === Kind.file) open.files += 1
   }
 
   private growGroups(group: number): void {

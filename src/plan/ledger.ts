@@ -35,6 +35,10 @@ export interface VolumeSpace {
   readonly known: boolean
   /** True: our own directory is there already, so what a volume costs by itself is mostly paid. */
   readonly opened?: boolean | undefined
+  /** Bits of `Flag`: the names that its file system refuses. Default none. */
+  readonly refuses?: number | undefined
+  /** It is on the shelf, and this plan asks for it. */
+  readonly fetched?: boolean | undefined
   /** Bytes of our own files that are there and will be written anew beside the old ones. Default 0. */
   readonly rewrite?: number | undefined
 }
@@ -72,9 +76,10 @@ export class Ledger {
     this.charged += bytes
   }
 
-  /** Gives bytes back: an old version that has been replaced. */
-  release(bytes: number): void {
+  /** Gives space back: an old version that has been replaced, a promise that is kept. */
+  release(bytes: number, inodes = 0): void {
     this.left += bytes
+    this.inodesLeft += inodes
     this.charged -= bytes
   }
 }

@@ -4,6 +4,8 @@
  * Types and constants only.
  */
 
+import type { VolumeSpace } from './ledger.js'
+
 /** `PlanPage.kind`. */
 export const Kind = {
   file: 0,
@@ -21,6 +23,14 @@ export const Flag = {
   place: 1,
   /** A directory that holds nothing: placed like a file of size 0. */
   emptyDirectory: 2,
+  /** Another name of the file is on the volume `home` as it is: there only this name costs anything. */
+  linked: 4,
+  /** The path holds one of `"*:<>?\|` or a control character. */
+  oddCharacter: 8,
+  /** A component of the path ends in a dot or a blank. */
+  oddEnd: 16,
+  /** The path is not UTF-8. */
+  notText: 32,
 } as const
 
 /** In a result: the row needs no placement. */
@@ -54,7 +64,8 @@ export interface PlanPage {
   readonly members: Uint32Array
   /**
    * The volume that holds an older version, 0 for none. On a row that needs no placement and is of a
-   * group: the volume that holds it, to which the whole group belongs then.
+   * group: the volume that holds it, to which the whole group belongs then. On a directory that is kept
+   * together: the volume that holds some of it.
    */
   readonly home: Uint32Array
   /** Bytes of content of that older version. */
@@ -71,6 +82,8 @@ export interface UnseenVolumes {
   readonly fsType: string
   readonly hasLinks: boolean
   readonly reserve: number
+  /** Bits of `Flag`: the names that such a drive's file system refuses. Default none. */
+  readonly refuses?: number | undefined
   /** The number of the first new drive; default: the highest known number + 1. */
   readonly firstNumber?: number | undefined
 }
@@ -91,6 +104,42 @@ export interface PlanOptions {
   readonly directories?: number | undefined
   readonly deepest?: number | undefined
   readonly longestPath?: number | undefined
+  /** Directories that stay together (`--keep-together`), as a survey of the same pages found them. */
+  readonly units?: Units | undefined
+  /** What changed entries will take on the volumes of their old versions: kept free for them. */
+  readonly homes?: ReadonlyMap<number, Space> | undefined
+  /** What has its volume before the fold begins (`--pack`). */
+  readonly promised?: Promised | undefined
+}
+
+/** Room on a volume. */
+export interface Space {
+  readonly bytes: number
+  readonly inodes: number
+}
+
+/** Directories that are to stay on one volume, in the order of the tree; sums by directory. */
+export interface Units {
+  /** `--keep-together DEPTH`: their depth below the drives' root, from 1. */
+  readonly depth: number
+  readonly count: number
+  /** Bytes and inodes that all that is to be placed below a directory costs on such a volume. */
+  cost(space: VolumeSpace, unit: number): Space
+  /** Names of its hard-link groups that may come in other directories. */
+  readonly outstanding: Uint32Array
+  /** The volume that holds some of the directory already; 0 for none. */
+  readonly home: Uint32Array
+}
+
+/** Places that are kept free for some rows and units until these come. */
+export interface Promised {
+  /** Rows, by their position among all rows, rising; of a hard-link group the first. */
+  readonly rows: Float64Array
+  readonly rowVolumes: Uint32Array
+  readonly rowBytes: Float64Array
+  readonly rowInodes: Float64Array
+  /** By unit: its volume, 0 for none. Empty where nothing is kept together. */
+  readonly unitVolumes: Uint32Array
 }
 
 /** What a plan says of one volume. */
@@ -107,10 +156,18 @@ export interface VolumePlan {
   readonly cost: number
   /** Bytes that may still be charged; negative where late names of hard-link groups overdrew it. */
   readonly left: number
+  /** Bytes of the file system, or the size that was given or assumed. */
+  readonly capacity: number
+  /** Placed entries whose path its file system will refuse. */
+  readonly refusedNames: number
 }
 
 export interface PlanSummary {
   /** The volumes on which something was placed, in the order in which they are used. */
   readonly volumes: readonly VolumePlan[]
+  /** Volumes whose file system is not able to hold some of the files, which went elsewhere or nowhere. */
+  readonly refusing: readonly { readonly number: number; readonly files: number }[]
+  /** Changed entries that found no room beside their old versions. */
+  readonly displaced: number
   readonly unplaced: { readonly entries: number; readonly files: number; readonly bytes: number }
 }

@@ -3,8 +3,9 @@ import type { Context } from '../context.js'
 import { displayName } from '../display.js'
 import { type Clock, systemClock } from './clock.js'
 import { JsonReporter } from './json.js'
-import { LiveDisplay } from './live.js'
+import { LiveDisplay, type TerminalStream } from './live.js'
 import { PlainDisplay } from './plain.js'
+import type { Canvas } from './plan.js'
 import type { DisplayName } from './render.js'
 import type { Reporter } from './reporter.js'
 import type { TalkOptions } from './talk.js'
@@ -27,8 +28,20 @@ export function createReporter(
     clock,
     name,
     display: chooseDisplay(context, talk, clock, name),
+    ...(context.stderrIsTTY ? { canvas: () => canvasOf(context) } : {}),
   }
   return talk.json ? new JsonReporter(options, !talk.hideProgress) : new TextReporter(options)
+}
+
+/** What a bar may be drawn with at this terminal, as wide as it is now. */
+function canvasOf({ stderr, env }: ReporterContext): Canvas {
+  const { columns } = stderr as TerminalStream
+  const { LC_ALL, LC_CTYPE, LANG, TERM } = env
+  const locale = [LC_ALL, LC_CTYPE, LANG].find((one) => (one ?? '') !== '') ?? ''
+  return {
+    width: columns === undefined || columns <= 0 ? 80 : columns,
+    blocks: /utf-?8/i.test(locale) && TERM !== 'dumb' && TERM !== 'linux',
+  }
 }
 
 /** `NO_COLOR` counts when it is set and not empty (no-color.org); so does a terminal that says it is dumb. */

@@ -4,15 +4,8 @@
  */
 import { counted, formatCount, formatSize } from '../size.js'
 import { cutStart, fitParts, type Part } from '../text.js'
-import type {
-  Count,
-  Phase,
-  PlanEvent,
-  Progress,
-  RunEvent,
-  SummaryEvent,
-  VolumeName,
-} from './reporter.js'
+import { type Canvas, planLines } from './plan.js'
+import type { Count, Phase, Progress, RunEvent, SummaryEvent, VolumeName } from './reporter.js'
 
 /** Makes a raw name fit to be shown. */
 export type DisplayName = (name: string) => string
@@ -53,11 +46,11 @@ export function durationText(seconds: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`
 }
 
-/** An event as lines. */
-export function eventLines(event: RunEvent, name: DisplayName): Line[] {
+/** An event as lines. `canvas`: what bars may be drawn with; without it there are none. */
+export function eventLines(event: RunEvent, name: DisplayName, canvas?: Canvas): Line[] {
   switch (event.type) {
     case 'plan':
-      return planLines(event, name)
+      return planLines(event, name, canvas)
     case 'volume-needed':
       // The question says it, or the error where nobody can be asked.
       return []
@@ -86,37 +79,14 @@ export function eventLines(event: RunEvent, name: DisplayName): Line[] {
       const reason = event.reason === undefined ? '' : ` (${event.reason})`
       return [error(`${event.result.toUpperCase()} ${where}${name(event.path)}${reason}`)]
     }
+    case 'adopted': {
+      const what = event.fresh ? 'taken over' : 'on it'
+      const text = `${volumeText(event.volume, name)} at ${name(event.path)}: ${amount(event)} ${what}`
+      return [strong(text)]
+    }
     case 'summary':
       return summaryLines(event, name)
   }
-}
-
-/** Estimated drives that are told one by one. */
-const UNSEEN_TOLD = 5
-
-function planLines(plan: PlanEvent, name: DisplayName): Line[] {
-  const rest: string[] = []
-  if (plan.changed > 0) rest.push(`${formatCount(plan.changed)} of them changed`)
-  if (plan.renamed > 0) rest.push(`${formatCount(plan.renamed)} to be renamed`)
-  if (plan.unchanged > 0) rest.push(`${formatCount(plan.unchanged)} unchanged`)
-  const lines = [strong([`${amount(plan)} to copy`, ...rest].join(', '))]
-  // A small first drive makes many estimated ones: what is not seen yet is told for a few of them.
-  const unseen = plan.volumes.filter((volume) => !volume.known)
-  for (const volume of plan.volumes) {
-    if (!volume.known && unseen.indexOf(volume) >= UNSEEN_TOLD) continue
-    const estimate = volume.known ? '' : ' (not seen yet: an estimate)'
-    lines.push(plain(`  ${volumeText(volume, name)}: ${amount(volume)}${estimate}`))
-  }
-  const more = unseen.length - UNSEEN_TOLD
-  if (more > 0) lines.push(plain(`  and about ${counted(more, 'drive')} more`))
-  if (plan.gone > 0) lines.push(plain(`${counted(plan.gone, 'file')} gone from the source`))
-  if (plan.unreadable > 0) {
-    lines.push(warning(`${counted(plan.unreadable, 'entry', 'entries')} could not be looked at`))
-  }
-  if (plan.unplaced.files > 0) {
-    lines.push(warning(`${amount(plan.unplaced)} will not fit on any drive`))
-  }
-  return lines
 }
 
 function summaryLines(event: SummaryEvent, name: DisplayName): Line[] {

@@ -48,14 +48,33 @@ export interface VolumeName {
   readonly label?: string | undefined
 }
 
+/** So many files, of so many bytes. */
+export interface Amount {
+  readonly files: number
+  readonly bytes: number
+}
+
 /** What a plan says of one volume. */
 export interface PlannedVolume extends VolumeName {
+  /** Which copy of the set it belongs to; absent where there is only one. */
+  readonly copy?: number | undefined
   /** False: nobody has seen this drive yet, the numbers are an estimate. */
   readonly known: boolean
   readonly files: number
   readonly bytes: number
-  /** Bytes that may be used on it, after reserve and cap. */
+  /** Whether it is in hand; absent where that is not known. */
+  readonly mounted?: boolean | undefined
+  /** Bytes that may be used on it, after reserve and cap; absent where nothing is known of any drive. */
   readonly available?: number | undefined
+  /** Bytes that it holds in all, as far as they may be used (`--volume-size`). */
+  readonly capacity?: number | undefined
+  /** Bytes that the plan takes on it, with all that a file system needs. */
+  readonly cost?: number | undefined
+  /** Entries whose names its file system will refuse, and the first of their paths. */
+  readonly refusedNames?: number | undefined
+  readonly refused?: readonly string[] | undefined
+  /** Files that go elsewhere because its file system holds none so large. */
+  readonly refusedSizes?: number | undefined
 }
 
 /** The summary before a run: what will be done. */
@@ -64,16 +83,29 @@ export interface PlanEvent {
   readonly sources: readonly string[]
   readonly files: number
   readonly bytes: number
+  /** How many copies of the set these are for, where there are several: files count once a copy. */
+  readonly copies?: number | undefined
+  /** Nothing will be done: it is told what would be. */
+  readonly dryRun?: boolean | undefined
+  /** New files, and those that an earlier run did not get to. */
+  readonly new?: Amount | undefined
   readonly unchanged: number
+  readonly unchangedBytes?: number | undefined
   readonly changed: number
+  readonly changedBytes?: number | undefined
   readonly renamed: number
   /** Files that are gone from the source. */
   readonly gone: number
+  /** What is gone and will be removed from its drives as they come in; what is gone and stays. */
+  readonly removed?: Amount | undefined
+  readonly kept?: Amount | undefined
   /** Files and directories that could not be looked at. */
   readonly unreadable: number
   readonly volumes: readonly PlannedVolume[]
   /** What fits on no drive. */
-  readonly unplaced: { readonly files: number; readonly bytes: number }
+  readonly unplaced: Amount
+  /** How long the copying will take, by the rate of the last one; absent where there is none. */
+  readonly seconds?: number | undefined
 }
 
 /** A drive is wanted. */
@@ -132,6 +164,30 @@ export interface VerifyResultEvent {
   readonly reason?: string | undefined
 }
 
+/** A drive was taken over into the catalog of this host. */
+export interface AdoptedEvent {
+  readonly type: 'adopted'
+  readonly volume: VolumeName
+  readonly path: string
+  /** True: it carried nothing of ours and has become a volume by being compared with the sources. */
+  readonly fresh: boolean
+  /** What it holds; of a fresh one what was equal. */
+  readonly files: number
+  readonly bytes: number
+  /** Of a fresh one: entries that differ from the sources. Else: entries that were known otherwise. */
+  readonly differing: number
+  /** Of a fresh one: files on it that the set does not know. */
+  readonly foreign?: number
+  /** Entries that it has and that were not known to be on it; absent where nothing was known of it. */
+  readonly added?: number
+  /** Entries that were known to be on it and are not. */
+  readonly missing?: number
+  /** When the list of the set on it was written (RFC 3339); absent when there is none to be used. */
+  readonly listed?: string
+  /** Numbers of the drives that are known from that list now. */
+  readonly heard?: readonly number[]
+}
+
 /** The end of a run. */
 export interface SummaryEvent {
   readonly type: 'summary'
@@ -159,6 +215,7 @@ export type RunEvent =
   | VolumeClosedEvent
   | FileErrorEvent
   | VerifyResultEvent
+  | AdoptedEvent
   | SummaryEvent
 
 /** Where a run's news goes. Sentences are one line each and hold names as `displayName` gives them. */

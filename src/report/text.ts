@@ -5,6 +5,7 @@
 import type { Writable } from 'node:stream'
 import { safeLine } from '../display.js'
 import type { Clock } from './clock.js'
+import type { Canvas } from './plan.js'
 import { RateMeter } from './rate.js'
 import {
   type DisplayName,
@@ -37,6 +38,8 @@ export interface TextReporterOptions {
   readonly clock: Clock
   readonly name: DisplayName
   readonly display: Display
+  /** What bars may be drawn with; none where it is absent. */
+  readonly canvas?: () => Canvas
 }
 
 const PAINT: Readonly<Record<Tone, readonly [string, string]>> = {
@@ -88,7 +91,8 @@ export class TextReporter implements Reporter {
   }
 
   event(event: RunEvent): void {
-    for (const { tone, text } of eventLines(event, this.options.name)) {
+    const { name, canvas } = this.options
+    for (const { tone, text } of eventLines(event, name, canvas?.())) {
       if (tone === 'error' || this.options.verbosity !== 'quiet') this.say(tone, text)
     }
   }

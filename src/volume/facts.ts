@@ -16,6 +16,8 @@ export interface KnownVolume {
   readonly label: string
   /** The generation that the drive had when it was last seen; raise the drive's first, then this. */
   readonly generation: number
+  /** What became of it; nothing while it is in use. */
+  readonly fate?: '' | 'retired' | 'lost'
 }
 
 /** Where a source lies: the part of its facts that matters to an output. */
@@ -63,6 +65,8 @@ export type Verdict =
       /** It was closed as complete. */
       readonly closed: boolean
     }
+  /** A volume of this set that was declared lost. */
+  | { readonly kind: 'lost'; readonly number: number; readonly label: string }
   /** The volume that has just been filled. */
   | { readonly kind: 'just-filled'; readonly number: number; readonly label: string }
   /** A volume of another set. */

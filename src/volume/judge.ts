@@ -86,6 +86,8 @@ function strangeVolume({ volume }: PathFacts, context: JudgeContext): Verdict | 
 function volumeOfSet(volume: NonNullable<PathFacts['volume']>, context: JudgeContext): Verdict {
   const { id, number, label, generation } = volume
   const known = context.known.find((one) => one.id === id)
+  // The catalog has written it off: what is on it has to be taken in anew before it may be written.
+  if (known?.fate === 'lost') return { kind: 'lost', number: known.number, label: known.label }
   return {
     kind: 'volume-of-set',
     id,

@@ -34,6 +34,11 @@ export function describe(verdict: Verdict, path: FsName): Described {
       return words(`${at} is empty and can be a new drive of this set.`)
     case 'volume-of-set':
       return volumeOfSet(verdict, at)
+    case 'lost':
+      return words(
+        `${at} is ${drive(verdict)}, which was declared lost. Nothing on it is touched.`,
+        `multivolumecopy adopt -o ${at} takes it back.`,
+      )
     case 'just-filled':
       return words(
         `${at} is still ${drive(verdict)}, which has just been filled.`,
@@ -42,7 +47,7 @@ export function describe(verdict: Verdict, path: FsName): Described {
     case 'other-set':
       return words(
         `${at} is ${drive(verdict)} of another set, ${quoted(verdict.setName)}. Nothing on it is touched.`,
-        `Mount a drive of this set or an empty one, or name that set with --set.`,
+        `Mount a drive of this set or an empty one, or name that set with --set. A set that this host does not know is taken over with: multivolumecopy adopt -o ${at}`,
       )
     case 'foreign':
       return words(

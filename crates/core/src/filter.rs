@@ -8,6 +8,7 @@
 //! globset doesn't serve here: its `**` stands for whole components only, rsync's for any bytes.
 
 mod list;
+pub mod search;
 mod wild;
 
 pub use list::FileList;

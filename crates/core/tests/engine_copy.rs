@@ -269,28 +269,8 @@ fn what_is_left_of_a_directory_that_cannot_be_entered() {
     let lab = Lab::new();
     lab.file("x/y/z", b"1");
     lab.file("x/other", b"2");
-    let catalog = lab.catalog();
-    let run = catalog.begin_run(1).unwrap();
-    let filter = Default::default();
-    let list = common::list(b"x/y/z\n");
-    let options = multivolumecopy_core::walk::Options {
-        list: Some(&list),
-        ..multivolumecopy_core::walk::Options::new(&filter)
-    };
-    common::scan(&catalog, run, 1, b"", &lab.source, &options).unwrap();
-    common::plan(&catalog, run, &[u64::MAX]).unwrap();
-    let (cancel, progress) = Default::default();
-    let mut drive = common::open_drive(&lab.drive_path(1), 1).unwrap();
-    multivolumecopy_core::engine::copy::copy_volume(
-        &mut drive,
-        &catalog,
-        run,
-        &Default::default(),
-        &cancel,
-        &progress,
-    )
-    .unwrap();
-    multivolumecopy_core::engine::close::close(drive, &catalog, None, &cancel, &progress).unwrap();
+    let errors = lab.copy_listed(&lab.catalog(), 1, &lab.source, b"x/y/z\n");
+    assert!(errors.is_empty(), "{errors:?}");
     let kinds: Vec<_> = common::manifest(&lab.drive_path(1))
         .into_iter()
         .map(|i| (String::from_utf8(i.path).unwrap(), i.kind))

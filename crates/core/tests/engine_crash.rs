@@ -99,26 +99,29 @@ fn reset(lab: &Lab, base: Option<&Path>) {
     }
 }
 
+/// The content of every file on a drive.
+fn contents(drive: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    compare::tree(drive)
+        .into_iter()
+        .filter(|(_, m)| m.is_file())
+        .map(|(p, _)| {
+            let content = std::fs::read(common::at(drive, &p)).unwrap();
+            (p, content)
+        })
+        .collect()
+}
+
 /// Kills a run at every call of these kinds; after each the next run has to complete, with nothing torn and
-/// nothing that was promised copied again.
-fn kill_everywhere(lab: &Lab, gone: bool, base: Option<&Path>, calls: &[&str]) -> u32 {
-    let older = base.map_or_else(BTreeMap::new, |base| {
-        compare::tree(&base.join("drive1"))
-            .into_iter()
-            .filter(|(_, m)| m.is_file())
-            .map(|(p, _)| {
-                let content = std::fs::read(common::at(&base.join("drive1"), &p)).unwrap();
-                (p, content)
-            })
-            .collect()
-    });
-    let mut points = 0;
+/// nothing that was promised copied again. Gives the number of points, and the most bytes that a next run copied.
+fn kill_everywhere(lab: &Lab, gone: bool, base: Option<&Path>, calls: &[&str]) -> (u32, u64) {
+    let older = base.map_or_else(BTreeMap::new, |base| contents(&base.join("drive1")));
+    let (mut points, mut most) = (0, 0);
     for call in calls {
         for n in 1.. {
             let point = format!("{call} {n}");
             reset(lab, base);
             let status = injected(lab, gone, &format!("{call}:signal=SIGKILL:when={n}"));
-            let Some(status) = status else { return 0 };
+            let Some(status) = status else { return (0, 0) };
             whole(lab, &older, &point);
             if status.success() {
                 break;
@@ -137,6 +140,7 @@ fn kill_everywhere(lab: &Lab, gone: bool, base: Option<&Path>, calls: &[&str]) -
                 ..single_steps(gone)
             });
             assert!(ran.errors.is_empty(), "{point}: {:?}", ran.errors);
+            most = most.max(ran.outcomes[0].bytes);
             let after = promised(lab, &older);
             for (path, inode) in &before {
                 let same = after.get(path).is_none_or(|now| now == inode);
@@ -148,7 +152,7 @@ fn kill_everywhere(lab: &Lab, gone: bool, base: Option<&Path>, calls: &[&str]) -
             }
         }
     }
-    points
+    (points, most)
 }
 
 const DRIVE_CALLS: [&str; 4] = ["renameat2", "syncfs", "unlinkat", "mkdirat"];
@@ -157,7 +161,7 @@ const DRIVE_CALLS: [&str; 4] = ["renameat2", "syncfs", "unlinkat", "mkdirat"];
 fn killed_at_every_call_of_a_first_run() {
     let lab = Lab::new();
     source(&lab);
-    let points = kill_everywhere(&lab, false, None, &DRIVE_CALLS);
+    let (points, _) = kill_everywhere(&lab, false, None, &DRIVE_CALLS);
     eprintln!("{points} points");
 }
 
@@ -168,6 +172,16 @@ fn killed_at_every_call_of_a_later_run_that_changes_and_removes() {
     lab.file("old/gone", b"gone");
     lab.file("old/too", b"gone too");
     lab.run(&Run::default());
+    let base = saved(&lab);
+    lab.file("d/b", &[3; 6_000]);
+    lab.file("d/new", b"new");
+    std::fs::remove_dir_all(lab.source.join("old")).unwrap();
+    let (points, _) = kill_everywhere(&lab, true, Some(&base), &DRIVE_CALLS);
+    eprintln!("{points} points");
+}
+
+/// Saves what drive and catalog hold now.
+fn saved(lab: &Lab) -> std::path::PathBuf {
     let base = lab.dir.path().join("base");
     std::fs::create_dir(&base).unwrap();
     for name in ["drive1", "catalog.sqlite"] {
@@ -178,18 +192,72 @@ fn killed_at_every_call_of_a_later_run_that_changes_and_removes() {
             .status();
         assert!(done.unwrap().success());
     }
-    lab.file("d/b", &[3; 6_000]);
-    lab.file("d/new", b"new");
+    base
+}
+
+#[test]
+fn killed_at_every_call_of_a_run_that_renames() {
+    let lab = Lab::new();
+    source(&lab);
+    lab.file("old/kept", b"kept");
+    lab.file("old/gone", b"gone");
+    lab.run(&Run::default());
+    let base = saved(&lab);
+    // A directory, one of two names, a link, an empty directory; and one that is removed and one that is new.
+    for (from, to) in [
+        ("d", "new place"),
+        ("old/kept", "kept"),
+        ("link", "x-link"),
+        ("hollow", "new place/hollow"),
+    ] {
+        std::fs::rename(lab.source.join(from), lab.source.join(to)).unwrap();
+    }
     std::fs::remove_dir_all(lab.source.join("old")).unwrap();
-    let points = kill_everywhere(&lab, true, Some(&base), &DRIVE_CALLS);
-    eprintln!("{points} points");
+    lab.file("new", b"new");
+    let (points, most) = kill_everywhere(&lab, true, Some(&base), &DRIVE_CALLS);
+    let (more, most_more) = kill_everywhere(&lab, true, Some(&base), &["pwrite64", "fsync"]);
+    // Wherever it was killed, nothing but what is new was copied.
+    assert!(most.max(most_more) <= 3, "{most} {most_more}");
+    eprintln!("{points} and {more} points");
+}
+
+#[test]
+fn a_call_that_fails_while_it_renames_is_told_and_nothing_is_lost() {
+    let lab = Lab::new();
+    source(&lab);
+    lab.run(&Run::default());
+    let base = saved(&lab);
+    std::fs::rename(lab.source.join("d"), lab.source.join("new place")).unwrap();
+    let older = contents(&base.join("drive1"));
+    for call in ["renameat2", "syncfs", "mkdirat", "pwrite64", "openat2"] {
+        for errno in ["EIO", "ENOSPC", "EACCES", "EMFILE"] {
+            for when in ["1", "2", "3", "5", "2+"] {
+                let point = format!("{call} {errno} {when}");
+                reset(&lab, Some(&base));
+                let inject = format!("{call}:error={errno}:when={when}");
+                let Some(status) = injected(&lab, false, &inject) else {
+                    return;
+                };
+                let code = status.code().unwrap_or(-1);
+                assert!([0, 3, 4, 101].contains(&code), "{point}: {status:?}");
+                whole(&lab, &older, &point);
+                // What could not be looked at in the source was no rename: its old name is gone, then.
+                let ran = lab.run(&common::again::gone());
+                assert!(ran.errors.is_empty(), "{point}: {:?}", ran.errors);
+                if call != "openat2" {
+                    assert_eq!(ran.outcomes[0].bytes, 0, "{point}");
+                }
+                lab.check();
+            }
+        }
+    }
 }
 
 #[test]
 fn killed_while_it_writes() {
     let lab = Lab::new();
     source(&lab);
-    let points = kill_everywhere(&lab, false, None, &["pwrite64", "fsync"]);
+    let (points, _) = kill_everywhere(&lab, false, None, &["pwrite64", "fsync"]);
     eprintln!("{points} points");
 }
 

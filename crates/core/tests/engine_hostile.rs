@@ -125,7 +125,6 @@ fn a_foreign_file_in_the_way_is_left_alone() {
 fn files_that_say_size_zero_and_hold_more() {
     // /proc/self/... of this test; big ones too (kallsyms has megabytes).
     let lab = Lab::new();
-    let list = common::list(b"version\nkallsyms\n");
     let catalog = {
         let set = multivolumecopy_core::catalog::SetInfo {
             id: common::SET.into(),
@@ -135,28 +134,8 @@ fn files_that_say_size_zero_and_hold_more() {
         multivolumecopy_core::catalog::Catalog::create(&lab.catalog_path(), &set).unwrap()
     };
     let id = catalog.add_source(b"/proc", b"", false, "").unwrap();
-    let run = catalog.begin_run(1).unwrap();
-    let filter = Default::default();
-    let options = multivolumecopy_core::walk::Options {
-        list: Some(&list),
-        ..multivolumecopy_core::walk::Options::new(&filter)
-    };
-    common::scan(&catalog, run, id, b"", Path::new("/proc"), &options).unwrap();
-    common::plan(&catalog, run, &[u64::MAX]).unwrap();
-    let (cancel, progress) = Default::default();
-    let mut drive = common::open_drive(&lab.drive_path(1), 1).unwrap();
-    multivolumecopy_core::engine::copy::copy_volume(
-        &mut drive,
-        &catalog,
-        run,
-        &Default::default(),
-        &cancel,
-        &progress,
-    )
-    .unwrap();
-    let errors = progress.take_errors();
+    let errors = lab.copy_listed(&catalog, id, Path::new("/proc"), b"version\nkallsyms\n");
     assert!(errors.is_empty(), "{errors:?}");
-    multivolumecopy_core::engine::close::close(drive, &catalog, None, &cancel, &progress).unwrap();
     for name in ["version", "kallsyms"] {
         let there = std::fs::read(lab.drive_path(1).join(name)).unwrap();
         assert_eq!(

@@ -3,91 +3,29 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use multivolumecopy_core::catalog::scan::Sameness;
 use multivolumecopy_core::catalog::{self, SetInfo};
 use multivolumecopy_core::error::{Code, Error as CoreError, Result as CoreResult};
-use multivolumecopy_core::filter::{self, FileList, Filter, Rule};
+use multivolumecopy_core::filter::FileList;
 use multivolumecopy_core::meta::Kind;
 use multivolumecopy_core::{sys, walk};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
+use crate::changes::{self, Scanned};
 use crate::error::to_napi;
 use crate::job::{Started, spawn};
 use crate::mirror::{
-    AmountJs, PathNumberJs, RuleJs, ScanOptionsJs, SetJs, SourceJs, TallyJs, VolumeJs, tally_js,
+    AmountJs, PathNumberJs, RuleJs, SamenessJs, ScanOptionsJs, SetJs, SourceJs, VolumeJs, tally_js,
 };
-use crate::name::FsName;
+use crate::name::{FsName, path_of};
+use crate::rules::filter_of;
 
 /// An open catalog, locked against other processes until it is closed.
 #[napi]
 pub struct Catalog {
     inner: Mutex<Option<catalog::Catalog>>,
     path: PathBuf,
-}
-
-fn path_of(name: FsName) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    PathBuf::from(std::ffi::OsString::from_vec(name.0))
-}
-
-/// The rules and the file with names, as the core takes them.
-pub(crate) fn filter_of(rules: Vec<RuleJs>) -> CoreResult<Filter> {
-    Filter::new(
-        rules
-            .into_iter()
-            .map(|r| Rule {
-                include: r.include,
-                pattern: r.pattern.0,
-            })
-            .collect(),
-    )
-}
-
-/// One `--exclude`, `--include` or `--exclude-from`.
-#[napi(object)]
-pub struct GivenRuleJs {
-    /// Which of them.
-    #[napi(ts_type = "'exclude' | 'include' | 'exclude-from'")]
-    pub kind: String,
-    /// The pattern, or the file with patterns.
-    #[napi(ts_type = "string")]
-    pub value: FsName,
-}
-
-/// The rules that the command line gives, in order, files read in.
-///
-/// # Errors
-/// `BAD_INPUT` for a rule that makes no sense, `IO`.
-#[napi(catch_unwind)]
-pub fn rules_of(env: &Env, given: Vec<GivenRuleJs>) -> Result<Vec<RuleJs>> {
-    let mut rules = Vec::new();
-    for one in given {
-        let added = if one.kind == "exclude-from" {
-            let path = path_of(one.value);
-            let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec();
-            std::fs::read(&path)
-                .map_err(|e| CoreError::io("reading", &bytes, &e))
-                .and_then(|text| filter::add_rules_file(&mut rules, &text))
-                .map_err(|e| {
-                    if e.path.is_none() {
-                        e.with_path(&bytes)
-                    } else {
-                        e
-                    }
-                })
-        } else {
-            filter::add_argument(&mut rules, one.kind == "include", &one.value.0)
-        };
-        added.map_err(|e| to_napi(env, &e))?;
-    }
-    filter::Filter::new(rules.clone()).map_err(|e| to_napi(env, &e))?;
-    Ok(rules
-        .into_iter()
-        .map(|r| RuleJs {
-            include: r.include,
-            pattern: FsName(r.pattern),
-        })
-        .collect())
 }
 
 /// The distinct roots that the sources of a job file have; reads it to the end and refuses it whole.
@@ -148,7 +86,11 @@ impl Catalog {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<T>(&self, env: &Env, f: impl FnOnce(&catalog::Catalog) -> CoreResult<T>) -> Result<T> {
+    pub(crate) fn with<T>(
+        &self,
+        env: &Env,
+        f: impl FnOnce(&catalog::Catalog) -> CoreResult<T>,
+    ) -> Result<T> {
         let guard = self.lock();
         let closed = || CoreError::new(Code::Internal, "using the catalog", "it is closed");
         guard
@@ -205,6 +147,12 @@ impl Catalog {
         self.with(env, |c| {
             Ok(c.volumes()?.into_iter().map(VolumeJs::from).collect())
         })
+    }
+
+    /// Every place where a volume of the set has been mounted on this host.
+    #[napi(catch_unwind, ts_return_type = "string[]")]
+    pub fn places(&self, env: &Env) -> Result<Vec<FsName>> {
+        self.with(env, |c| Ok(c.places()?.into_iter().map(FsName).collect()))
     }
 
     /// Adds a volume or replaces what is known of it.
@@ -283,12 +231,6 @@ impl Catalog {
         })
     }
 
-    /// Whether a volume holds something of which only owner or mode differ from the source's.
-    #[napi(catch_unwind)]
-    pub fn needs_mending(&self, env: &Env, number: u32) -> Result<bool> {
-        self.with(env, |c| c.needs_mending(number))
-    }
-
     /// Regular files on a volume, counted.
     #[napi(catch_unwind)]
     pub fn count_volume(&self, env: &Env, number: u32) -> Result<AmountJs> {
@@ -321,7 +263,9 @@ impl Catalog {
                     Some(FileList::parse(&text, options.nul_separated)?)
                 }
             };
-            let mut tallies = Vec::new();
+            let same = (&options.same).into();
+            let mut scanned = Vec::new();
+            catalog.forget_to_compare()?;
             for source in catalog.sources()? {
                 if !options.sources.contains(&(source.id as f64)) {
                     continue;
@@ -333,16 +277,17 @@ impl Catalog {
                     list: list.as_ref(),
                     skip_own: false,
                 };
-                tallies.push(scan_one(
+                scanned.push(scan_one(
                     &catalog,
                     options.run as i64,
                     &source,
                     &walk_options,
+                    same,
                     cancel,
                     progress,
                 )?);
             }
-            Ok(tallies)
+            changes::with_renames(&catalog, options.run as i64, &same, scanned, cancel)
         })
     }
 
@@ -381,12 +326,21 @@ impl Catalog {
         #[napi(ts_arg_type = "string")] file: FsName,
         run: f64,
         from: f64,
+        same: SamenessJs,
     ) -> Result<Started<'env>> {
         let path = self.path.clone();
         spawn(env, "mvc-jobfile", move |cancel, progress| {
             let catalog = catalog::Catalog::attach(&path)?;
-            let (tally, _) =
-                catalog.read_job_file(&path_of(file), run as i64, from as u64, cancel, progress)?;
+            catalog.forget_to_compare()?;
+            let file = path_of(file);
+            let (tally, _) = catalog.read_job_file(
+                &file,
+                run as i64,
+                from as u64,
+                (&same).into(),
+                cancel,
+                progress,
+            )?;
             Ok(tally_js(0, &tally, 0, 0))
         })
     }
@@ -430,9 +384,10 @@ fn scan_one(
     run: i64,
     source: &catalog::Source,
     options: &walk::Options<'_>,
+    same: Sameness,
     cancel: &multivolumecopy_core::CancelToken,
     progress: &multivolumecopy_core::progress::Progress,
-) -> CoreResult<TallyJs> {
+) -> CoreResult<Scanned> {
     use std::os::fd::AsFd;
     let stat = |fd: std::os::fd::BorrowedFd<'_>| {
         sys::stat_fd(fd).map_err(|e| CoreError::io("looking at", &source.path, &e))
@@ -444,13 +399,18 @@ fn scan_one(
             return Err(CoreError::new(Code::BadInput, "looking at", text).with_path(&source.path));
         }
         let tally = catalog
-            .scan(run, source.id, &source.prefix, &meta)?
+            .scan_by(run, source.id, &source.prefix, &meta, same)?
             .finish(true)?;
-        return Ok(tally_js(source.id, &tally, 0, 0));
+        return Ok(Scanned {
+            source: source.id,
+            tally,
+            unreadable: 0,
+            vanished: 0,
+        });
     }
     let root = sys::open_root(&source.path)?;
     let meta = stat(root.as_fd())?;
-    let mut scan = catalog.scan(run, source.id, &source.prefix, &meta)?;
+    let mut scan = catalog.scan_by(run, source.id, &source.prefix, &meta, same)?;
     let summary = walk::walk(
         root.as_fd(),
         &source.path,
@@ -460,12 +420,12 @@ fn scan_one(
         &mut |listing| scan.listing(&listing),
     )?;
     let tally = scan.finish(summary.unreadable == 0)?;
-    Ok(tally_js(
-        source.id,
-        &tally,
-        summary.unreadable,
-        summary.vanished,
-    ))
+    Ok(Scanned {
+        source: source.id,
+        tally,
+        unreadable: summary.unreadable,
+        vanished: summary.vanished,
+    })
 }
 
 /// The set and the sources of a catalog file, read without locking it.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use multivolumecopy_core::catalog;
+use multivolumecopy_core::engine::setlist::List;
 use multivolumecopy_core::engine::{adopt, apply, close, copy, drive, recover};
 use multivolumecopy_core::error::{Code, Error as CoreError, Result as CoreResult};
 use multivolumecopy_core::format::volumejson::{self, SetRef, VolumeJson, VolumeRef};
@@ -31,6 +32,8 @@ pub struct OpenDriveJs {
     pub set_name: String,
     /// The volume's number.
     pub number: u32,
+    /// Which copy of the set the volume belongs to.
+    pub copy: u32,
     /// The volume's id.
     pub volume_id: String,
     /// The volume's label.
@@ -71,14 +74,18 @@ pub struct RecoveredJs {
     pub dropped: f64,
 }
 
-/// What was removed and mended.
+/// What was renamed, removed and mended.
 #[napi(object, object_from_js = false)]
 pub struct AppliedJs {
+    /// Regular files renamed.
+    pub renamed_files: f64,
+    /// Renames that were given up: these entries have to be copied.
+    pub given_up: f64,
     /// Regular files removed.
     pub removed_files: f64,
     /// Bytes that they had.
     pub removed_bytes: f64,
-    /// Entries whose owner or mode was mended.
+    /// Entries whose owner, mode or time was mended.
     pub mended: f64,
     /// Entries left because they are not what was recorded.
     pub left: f64,
@@ -89,6 +96,8 @@ pub struct AppliedJs {
 pub struct CopyOptionsJs {
     /// Copier threads; 0 does everything on one thread.
     pub workers: u32,
+    /// Whether only one of them at a time copies a file that is not small.
+    pub one_large: bool,
     /// Whether digests are made.
     pub digest: bool,
     /// Whether foreign files under our names are replaced.
@@ -140,6 +149,11 @@ pub struct ClosedJs {
     pub files: f64,
     /// Bytes of their content.
     pub bytes: f64,
+    /// What became of the list of the whole set.
+    #[napi(ts_type = "'fresh' | 'written' | 'no-room'")]
+    pub list: &'static str,
+    /// With `no-room`: when the list that stayed was written, seconds since 1970; absent: there is none.
+    pub list_date: Option<f64>,
 }
 
 type Slot = Arc<Mutex<Option<drive::Drive>>>;
@@ -189,6 +203,7 @@ pub fn open_drive<'env>(env: &'env Env, options: OpenDriveJs) -> Result<Started<
             closed: None,
             capacity: options.capacity as u64,
             tool: options.tool,
+            copy: options.copy,
             verified: None,
             other: Default::default(),
         };
@@ -273,6 +288,8 @@ impl OpenDrive {
             move |drive, catalog, cancel, progress| {
                 let a = apply::apply(drive, catalog, gone, cancel, progress)?;
                 Ok(AppliedJs {
+                    renamed_files: a.renamed_files as f64,
+                    given_up: a.given_up as f64,
                     removed_files: a.removed_files as f64,
                     removed_bytes: a.removed_bytes as f64,
                     mended: a.mended as f64,
@@ -282,7 +299,8 @@ impl OpenDrive {
         )
     }
 
-    /// Takes over files that stand there already and are equal in size and time.
+    /// Takes over what stands there already and is equal in size and time. `survey`: what is on the drive
+    /// and is none of ours is counted, too.
     #[napi(
         catch_unwind,
         ts_return_type = "{ job: Job; done: Promise<AdoptedJs> }"
@@ -293,13 +311,14 @@ impl OpenDrive {
         catalog: &Catalog,
         run: f64,
         step_seconds: u32,
+        survey: bool,
     ) -> Result<Started<'env>> {
         self.job(
             env,
             "mvc-adopt",
             catalog,
             move |drive, catalog, cancel, progress| {
-                let (files, bytes) = adopt::adopt_equal(
+                let adopted = adopt::adopt_equal(
                     drive,
                     catalog,
                     run as i64,
@@ -307,9 +326,17 @@ impl OpenDrive {
                     cancel,
                     progress,
                 )?;
+                let on_drive = match survey {
+                    true => Some(adopt::count_files(drive, cancel, progress)? as f64),
+                    false => None,
+                };
                 Ok(AdoptedJs {
-                    files: files as f64,
-                    bytes: bytes as f64,
+                    files: adopted.files as f64,
+                    bytes: adopted.bytes as f64,
+                    others: adopted.others as f64,
+                    differing: adopted.differing as f64,
+                    differing_names: adopted.differing_names.into_iter().map(FsName).collect(),
+                    on_drive,
                 })
             },
         )
@@ -334,6 +361,7 @@ impl OpenDrive {
             move |drive, catalog, cancel, progress| {
                 let options = copy::Options {
                     workers: options.workers as usize,
+                    one_large: options.one_large,
                     digest: options.digest,
                     adopt: options.adopt,
                     epoch: Duration::from_millis(options.epoch_ms.into()),
@@ -377,10 +405,17 @@ impl OpenDrive {
             let drive = lock(&slot).take().ok_or_else(not_open)?;
             let catalog = catalog::Catalog::attach(&path)?;
             let c = close::close(drive, &catalog, date.as_deref(), cancel, progress)?;
+            let (list, list_date) = match c.list {
+                List::Fresh => ("fresh", None),
+                List::Written(_) => ("written", None),
+                List::NoRoom(date) => ("no-room", date.map(|date| date as f64)),
+            };
             Ok(ClosedJs {
                 entries: c.entries as f64,
                 files: c.files as f64,
                 bytes: c.bytes as f64,
+                list,
+                list_date,
             })
         })
     }
@@ -414,11 +449,20 @@ impl OpenDrive {
     }
 }
 
-/// What was taken over.
+/// What was taken over, and what was not.
 #[napi(object, object_from_js = false)]
 pub struct AdoptedJs {
     /// Regular files.
     pub files: f64,
     /// Bytes of their content.
     pub bytes: f64,
+    /// Entries of other kinds.
+    pub others: f64,
+    /// Entries that are there and are not what the source has.
+    pub differing: f64,
+    /// The first paths of these, below the drive's root.
+    #[napi(ts_type = "string[]")]
+    pub differing_names: Vec<FsName>,
+    /// All regular files that stand on the drive, where they were counted.
+    pub on_drive: Option<f64>,
 }

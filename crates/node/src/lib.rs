@@ -2,13 +2,21 @@
 //!
 //! No logic lives here, nothing blocks the main thread, and nothing here may panic on data.
 
+pub mod adopt;
 pub mod catalog;
+pub mod changes;
+pub mod copies;
 pub mod drive;
 pub mod error;
+pub mod fate;
 pub mod job;
 pub mod mirror;
 pub mod name;
 pub mod plan;
+pub mod preview;
+pub mod query;
+pub mod rules;
 pub mod seedverify;
 pub mod selftest;
 pub mod volume;
+pub mod volumejob;

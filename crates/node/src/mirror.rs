@@ -1,7 +1,7 @@
 //! Mirrors of what the catalog tells and takes: plain objects of numbers, texts and names.
 
-use multivolumecopy_core::catalog::scan::Tally;
-use multivolumecopy_core::catalog::volumes::Volume;
+use multivolumecopy_core::catalog::scan::{Sameness, Tally};
+use multivolumecopy_core::catalog::volumes::{Fate, Volume};
 use napi_derive::napi;
 
 use crate::name::FsName;
@@ -72,6 +72,21 @@ pub struct VolumeJs {
     pub files: f64,
     /// Bytes of their content.
     pub bytes: f64,
+    /// What became of it: empty while it is in use.
+    #[napi(ts_type = "'' | 'retired' | 'lost'")]
+    pub fate: String,
+    /// When it was last verified, seconds since 1970; 0 = never.
+    pub verified: f64,
+    /// How it was verified then; empty = never.
+    pub verified_kind: String,
+    /// Entries that were not good then.
+    pub verified_bad: f64,
+    /// The run after which the list of the whole set on it was written; 0 = never.
+    pub listed: f64,
+    /// It is known only from a list on another drive, of this date (seconds since 1970); 0 = from itself.
+    pub as_of: f64,
+    /// Which copy of the set it belongs to, from 1.
+    pub copy: u32,
 }
 
 impl From<Volume> for VolumeJs {
@@ -94,6 +109,13 @@ impl From<Volume> for VolumeJs {
             written: v.written as f64,
             files: v.files as f64,
             bytes: v.bytes as f64,
+            fate: v.fate.word().to_owned(),
+            verified: v.verified as f64,
+            verified_kind: v.verified_kind,
+            verified_bad: v.verified_bad as f64,
+            listed: v.listed as f64,
+            as_of: v.as_of as f64,
+            copy: v.copy,
         }
     }
 }
@@ -118,6 +140,13 @@ impl From<VolumeJs> for Volume {
             written: v.written as i64,
             files: v.files as u64,
             bytes: v.bytes as u64,
+            fate: Fate::from_word(&v.fate),
+            verified: v.verified as i64,
+            verified_kind: v.verified_kind,
+            verified_bad: v.verified_bad as u64,
+            listed: v.listed as i64,
+            as_of: v.as_of as i64,
+            copy: v.copy,
         }
     }
 }
@@ -147,6 +176,8 @@ pub struct TallyJs {
     pub gone_files: f64,
     /// Bytes that they had.
     pub gone_bytes: f64,
+    /// Regular files that have another name than before: neither new nor gone.
+    pub renamed_files: f64,
     /// Places below which another file system was mounted before and is not now.
     pub unmounted: f64,
     /// Whether the source's root held nothing at all.
@@ -171,6 +202,7 @@ pub(crate) fn tally_js(source: i64, t: &Tally, unreadable: u64, vanished: u64) -
         changed_bytes: t.changed_bytes as f64,
         gone_files: t.gone_files as f64,
         gone_bytes: t.gone_bytes as f64,
+        renamed_files: 0.0,
         unmounted: t.unmounted as f64,
         root_empty: t.root_empty,
         unreadable: unreadable as f64,
@@ -206,6 +238,29 @@ pub struct ScanOptionsJs {
     pub nul_separated: bool,
     /// Walking threads, 0 = by the machine.
     pub threads: u32,
+    /// What counts as unchanged.
+    pub same: SamenessJs,
+}
+
+/// When a file counts as unchanged: by default where size and time are equal.
+#[napi(object)]
+pub struct SamenessJs {
+    /// The size is enough.
+    pub size_only: bool,
+    /// Times that differ by no more than so many seconds are equal.
+    pub window: u32,
+    /// Known files are noted for `Catalog.compareContent`.
+    pub content: bool,
+}
+
+impl From<&SamenessJs> for Sameness {
+    fn from(s: &SamenessJs) -> Self {
+        Sameness {
+            size_only: s.size_only,
+            window: s.window,
+            content: s.content,
+        }
+    }
 }
 
 /// A path and a number that goes with it: a size, or a volume.

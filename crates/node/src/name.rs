@@ -64,3 +64,9 @@ impl From<&[u8]> for FsName {
 pub fn display_name(name: FsName) -> String {
     name::display(&name.0)
 }
+
+/// A name as the standard library takes it.
+pub(crate) fn path_of(name: FsName) -> std::path::PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    std::path::PathBuf::from(std::ffi::OsString::from_vec(name.0))
+}

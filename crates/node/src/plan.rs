@@ -24,7 +24,8 @@ pub struct PlanPageJs {
     pub count: u32,
     /// The kind as a number.
     pub kind: Uint8Array,
-    /// 1: needs a place; 2: a directory that holds nothing.
+    /// 1: needs a place; 2: a directory that holds nothing; 4: another name of it is on `home`; 8, 16, 32: the
+    /// path is odd.
     pub flags: Uint8Array,
     /// Directories above it.
     pub depth: Uint16Array,
@@ -40,7 +41,7 @@ pub struct PlanPageJs {
     pub group: Uint32Array,
     /// Names in the group.
     pub members: Uint32Array,
-    /// The volume that holds an older version, 0 = none.
+    /// The volume that holds an older version (or some of a directory that is kept together), 0 = none.
     pub home: Uint32Array,
     /// Bytes of that version.
     pub home_size: Float64Array,
@@ -73,9 +74,10 @@ pub struct PlanSession {
     steps: Sender<(Option<Vec<u32>>, Settle)>,
 }
 
-/// Starts a new plan for what `run` saw that it must be copied.
+/// Starts a new plan for what `run` saw that it must be copied. `together`: the depth of directories that are
+/// kept together, 0 for none.
 #[napi(catch_unwind)]
-pub fn start_plan(env: &Env, catalog: &Catalog, run: f64) -> Result<PlanSession> {
+pub fn start_plan(env: &Env, catalog: &Catalog, run: f64, together: u16) -> Result<PlanSession> {
     let (steps, wanted) = channel::<(Option<Vec<u32>>, Settle)>();
     let path = catalog.file();
     thread::Builder::new()
@@ -84,7 +86,7 @@ pub fn start_plan(env: &Env, catalog: &Catalog, run: f64) -> Result<PlanSession>
             let outcome = (|| -> CoreResult<()> {
                 let catalog = catalog::Catalog::attach(&path)?;
                 catalog.begin()?;
-                let mut planner = catalog.planner(run as i64)?;
+                let mut planner = catalog.planner(run as i64)?.keeping_together(together);
                 while let Ok((answer, settle)) = wanted.recv() {
                     let page = match &answer {
                         Some(volumes) => planner.answer(volumes),

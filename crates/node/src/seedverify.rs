@@ -1,15 +1,11 @@
 //! The seed's check of a drive against a job file, as a job.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
-
 use multivolumecopy_core::seedverify::{self, Elsewhere, Finding, Options, Report};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use crate::job::{Started, spawn};
-use crate::name::FsName;
+use crate::name::{FsName, path_of};
 
 /// What to compare with what.
 #[napi(object, object_to_js = false)]
@@ -186,8 +182,4 @@ pub fn seed_verify(env: &Env, options: SeedVerifyOptionsJs) -> Result<Started<'_
         seedverify::verify(&job_file, &options.output.0, &settings, cancel, progress)
             .map(SeedReportJs::from)
     })
-}
-
-fn path_of(name: FsName) -> PathBuf {
-    PathBuf::from(OsString::from_vec(name.0))
 }

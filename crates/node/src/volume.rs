@@ -110,6 +110,8 @@ pub struct VolumeIdentityJs {
     pub label: String,
     /// How often it was opened for writing.
     pub generation: f64,
+    /// Which copy of the set it belongs to.
+    pub copy: u32,
     /// When it was closed as complete; absent while it is being filled.
     pub closed: Option<String>,
 }
@@ -262,6 +264,7 @@ impl From<volume::VolumeFacts> for VolumeIdentityJs {
             id: v.id,
             label: v.label,
             generation: v.generation as f64,
+            copy: v.copy,
             closed: v.closed,
         }
     }

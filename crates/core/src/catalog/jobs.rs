@@ -9,7 +9,7 @@ use super::order::{Ordered, Pages, kind_from};
 use super::schema::ROOT_DIR;
 use super::{Catalog, Source};
 use crate::cancel::CancelToken;
-use crate::catalog::scan::Tally;
+use crate::catalog::scan::{Sameness, Tally};
 use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
 use crate::filter::{Decision, Filter};
 use crate::format::jobfile::{self, JobWriter};
@@ -301,6 +301,7 @@ impl Catalog {
         path: &Path,
         run: i64,
         from: u64,
+        same: Sameness,
         cancel: &CancelToken,
         progress: &Progress,
     ) -> Result<(Tally, Vec<i64>)> {
@@ -347,7 +348,7 @@ impl Catalog {
                     ids.push(id);
                 }
                 let meta = sys::stat_fd(std::os::fd::AsFd::as_fd(&fd)).at("looking at", &root)?;
-                current = Some((root.clone(), self.scan(run, id, b"", &meta)?, fd));
+                current = Some((root.clone(), self.scan_by(run, id, b"", &meta, same)?, fd));
             }
             let Some((_, scan, fd)) = &mut current else {
                 return Ok(());

@@ -5,17 +5,32 @@
 //! anyway. It is the truth about the set; a drive's own manifest is the truth about the drive.
 //! It does not decide what goes where: it hands out pages of numbers and stores what comes back.
 
+pub mod aside;
+pub mod content;
+pub mod copies;
+pub mod fate;
+pub mod handover;
 pub mod jobs;
+pub mod learn;
+pub mod listed;
+pub mod moved;
+pub mod names;
 pub mod order;
 mod paths;
 pub mod place;
 pub mod plan;
+pub mod preview;
+pub mod query;
+pub mod renamed;
 mod rows;
 pub mod scan;
 mod schema;
+pub mod status;
+mod tally;
 mod upkeep;
 pub mod volumes;
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -34,6 +49,7 @@ pub struct Catalog {
     /// The connection that this handle reads and writes with.
     pub(crate) conn: Connection,
     path: PathBuf,
+    copies: Cell<copies::Copies>,
     _lock: Option<File>,
 }
 
@@ -113,7 +129,32 @@ impl Catalog {
         std::fs::metadata(path).at("opening the catalog", path.as_os_str().as_bytes())?;
         let lock = lock(path)?;
         let mut catalog = Self::attach(path)?;
+        let version = schema::check(&catalog.conn)?;
+        if version < schema::VERSION {
+            schema::migrate(&catalog.conn, version)
+                .map_err(|e| e.with_path(path.as_os_str().as_bytes()))?;
+        }
         catalog._lock = Some(lock);
+        if catalog.copies.get() != copies::Copies::default() {
+            // Nobody else writes: a run that had a copy in hand was cut off.
+            catalog.put_down()?;
+        }
+        Ok(catalog)
+    }
+
+    /// Opens a catalog to read from it only, beside whoever writes it: without its lock. One that an older
+    /// version of the program made is brought up to date first, for which the lock is needed.
+    ///
+    /// # Errors
+    /// As [`Catalog::open`]; `Code::CatalogLocked` only where it has to be brought up to date.
+    pub fn open_to_read(path: &Path) -> Result<Catalog> {
+        let catalog = Self::attach(path)?;
+        if schema::check(&catalog.conn)? == schema::VERSION {
+            return Ok(catalog);
+        }
+        drop(catalog);
+        let mut catalog = Self::open(path)?;
+        catalog._lock = None;
         Ok(catalog)
     }
 
@@ -125,17 +166,20 @@ impl Catalog {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(path, flags)
             .map_err(|e| Error::from(e).with_path(path.as_os_str().as_bytes()))?;
-        (|| {
-            // Looked at before anything is set: another program's database stays as it is.
-            schema::check(&conn)?;
-            schema::configure(&conn)
-        })()
-        .map_err(|e| e.with_path(path.as_os_str().as_bytes()))?;
-        Ok(Catalog {
+        // Looked at before anything is set: another program's database stays as it is.
+        let named = |e: Error| e.with_path(path.as_os_str().as_bytes());
+        let version = schema::check(&conn).map_err(named)?;
+        schema::configure(&conn).map_err(named)?;
+        let catalog = Catalog {
             conn,
             path: path.to_owned(),
+            copies: Cell::default(),
             _lock: None,
-        })
+        };
+        if version == schema::VERSION {
+            catalog.load_copies().map_err(named)?;
+        }
+        Ok(catalog)
     }
 
     /// Reads what set a catalog file is about, without locking it.
@@ -143,8 +187,12 @@ impl Catalog {
     /// # Errors
     /// As [`Catalog::open`], but for the lock.
     pub fn peek(path: &Path) -> Result<(SetInfo, Vec<Source>)> {
-        let catalog = Self::attach(path)?;
+        let catalog = preview::open_frozen(path)?;
         Ok((catalog.set_info()?, catalog.sources()?))
+    }
+
+    fn path_bytes(&self) -> &[u8] {
+        self.path.as_os_str().as_bytes()
     }
 
     /// The file that this catalog is in.
@@ -190,7 +238,7 @@ impl Catalog {
     pub fn sources(&self) -> Result<Vec<Source>> {
         let mut stmt = self
             .conn
-            .prepare("SELECT id, path, prefix, is_file, fsid FROM source ORDER BY id")?;
+            .prepare_cached("SELECT id, path, prefix, is_file, fsid FROM source ORDER BY id")?;
         let rows = stmt.query_map([], |r| {
             Ok(Source {
                 id: r.get(0)?,
@@ -212,7 +260,9 @@ impl Catalog {
             "INSERT INTO source(path, prefix, is_file, fsid) VALUES(?1, ?2, ?3, ?4)",
             params![path, prefix, is_file, fsid],
         )?;
-        Ok(self.conn.last_insert_rowid())
+        let id = self.conn.last_insert_rowid();
+        self.raise_revision()?;
+        Ok(id)
     }
 
     /// Notes which file system a source is on now.
@@ -232,6 +282,9 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn begin_run(&self, now: i64) -> Result<i64> {
+        if self.copies.get() != copies::Copies::default() {
+            self.put_down()?;
+        }
         self.conn
             .execute("INSERT INTO run(started) VALUES(?1)", [now])?;
         Ok(self.conn.last_insert_rowid())

@@ -102,10 +102,19 @@ impl Pages for OnVolume<'_> {
     }
 }
 
-/// SQL: that the placement `p` is what the entry `e` is now. The size of a symlink is that of its target
-/// in the one and nothing in the other.
-pub(super) const HOLDS: &str = "p.kind = e.kind AND (e.kind = 1 OR (p.mtime = e.mtime AND \
-    p.mtime_ns = e.mtime_ns AND (e.kind <> 0 OR p.size = e.size)))";
+/// SQL: that the placement `p` is what the entry `e` is now. Where both contents are known they decide, else
+/// the times do. The size of a symlink is that of its target in the one and nothing in the other.
+pub(super) const HOLDS: &str = "p.kind = e.kind AND (e.kind = 1 OR ((e.kind <> 0 OR p.size = e.size) AND \
+    CASE WHEN e.digest IS NOT NULL AND p.digest IS NOT NULL AND p.algorithm = 1 AND e.kind = 0 \
+    THEN e.digest = p.digest ELSE p.mtime = e.mtime AND p.mtime_ns = e.mtime_ns END))";
+
+/// SQL: that the placement `p` counts: its volume is neither lost nor about to leave the set.
+pub(super) const IN_USE: &str =
+    "NOT EXISTS (SELECT 1 FROM volume v WHERE v.number = p.volume AND v.fate <> '')";
+
+/// SQL: that the volume of the placement `p` is not lost.
+pub(super) const NOT_LOST: &str =
+    "NOT EXISTS (SELECT 1 FROM volume v WHERE v.number = p.volume AND v.fate = 'lost')";
 
 /// SQL: the run in hand.
 pub(super) const THIS_RUN: &str = "(SELECT coalesce(max(id), 1) FROM run)";
@@ -198,27 +207,34 @@ impl Catalog {
                 rdev as i64,
                 item.stored
             ])?;
+        let (run, settled) = self.settled();
         let (kind, size, mtime) = match seen {
             Some(m) => (m.kind, m.size, m.mtime),
             None => (item.kind, walked_size(item), item.mtime),
         };
         if seen.is_some() {
+            // Where the content had to be known it stays so, or an older version of this time would count.
+            let known = if algorithm == 1 { digest } else { None };
             self.conn
                 .prepare_cached(
-                    "UPDATE entry SET need = 0, size = ?3, mtime = ?4, mtime_ns = ?5 \
-                     WHERE dir = ?1 AND name = ?2",
+                    "UPDATE entry SET need = ?7, digest = CASE WHEN digest IS NULL THEN NULL \
+                     WHEN ?6 IS NOT NULL THEN ?6 WHEN size = ?3 AND mtime = ?4 AND mtime_ns = ?5 THEN digest END, \
+                     size = ?3, mtime = ?4, mtime_ns = ?5 WHERE dir = ?1 AND name = ?2",
                 )?
                 .execute(params![
                     key.dir,
                     key.name,
                     size as i64,
                     mtime.sec,
-                    mtime.nsec
+                    mtime.nsec,
+                    known,
+                    settled
                 ])?;
         } else {
             self.conn
                 .prepare_cached(
-                    "UPDATE entry SET need = 0 WHERE dir = ?1 AND name = ?2 AND need <> 0 AND kind = ?3 \
+                    "UPDATE entry SET need = CASE WHEN abs(need) IN (?7, ?8) THEN ?8 ELSE 0 END \
+                     WHERE dir = ?1 AND name = ?2 AND need <> 0 AND need <> ?8 AND kind = ?3 \
                      AND (kind = 1 OR ((kind <> 0 OR size = ?4) AND mtime = ?5 AND mtime_ns = ?6))",
                 )?
                 .execute(params![
@@ -227,7 +243,9 @@ impl Catalog {
                     kind as u8,
                     size as i64,
                     mtime.sec,
-                    mtime.nsec
+                    mtime.nsec,
+                    run,
+                    settled
                 ])?;
         }
         Ok(())
@@ -239,6 +257,7 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn place_dirs(&self, volume: u32, dir: i64) -> Result<()> {
+        let (run, settled) = self.settled();
         let mut dir = dir;
         while dir != ROOT_DIR && dir != ROOT_PARENT {
             let Some((parent, name)) = self.dir_key(dir)? else {
@@ -256,22 +275,28 @@ impl Catalog {
             }
             self.conn
                 .prepare_cached(
-                    "UPDATE entry SET need = 0 WHERE dir = ?1 AND name = ?2 AND need <> 0",
+                    "UPDATE entry SET need = CASE WHEN abs(need) IN (?3, ?4) THEN ?4 ELSE 0 END \
+                     WHERE dir = ?1 AND name = ?2 AND need <> 0 AND need <> ?4",
                 )?
-                .execute(params![parent, name])?;
+                .execute(params![parent, name, run, settled])?;
             dir = parent;
         }
         Ok(())
     }
 
-    /// Leaves an entry that failed to a later run; it is not tried again on the next drive of this one.
+    /// Leaves an entry that failed to a later run; it is not tried again on the next drive of this one, but for
+    /// the next copy of the set.
     ///
     /// # Errors
     /// What SQLite answers.
     pub fn give_up(&self, key: &Key, run: i64) -> Result<()> {
+        let given_up = match self.settled() {
+            (0, _) => run,
+            (_, settled) => settled,
+        };
         self.conn
             .prepare_cached("UPDATE entry SET need = ?3 WHERE dir = ?1 AND name = ?2")?
-            .execute(params![key.dir, key.name, -run])?;
+            .execute(params![key.dir, key.name, -given_up])?;
         Ok(())
     }
 
@@ -294,6 +319,8 @@ impl Catalog {
         if changed == 0 {
             return Ok(());
         }
+        self.forget_move(volume, key)?;
+        self.forget_lost_copies(key)?;
         self.conn
             .prepare_cached(
                 "DELETE FROM entry WHERE dir = ?1 AND name = ?2 AND (gone <> 0 OR ino = 0) AND NOT EXISTS \
@@ -303,8 +330,9 @@ impl Catalog {
             .execute(params![key.dir, key.name])?;
         self.conn
             .prepare_cached(&format!(
-                "UPDATE entry AS e SET need = {THIS_RUN} WHERE dir = ?1 AND name = ?2 AND need = 0 AND gone = 0 \
-                 AND NOT EXISTS (SELECT 1 FROM placement p WHERE p.dir = ?1 AND p.name = ?2 AND {HOLDS})"
+                "UPDATE entry AS e SET need = {THIS_RUN} WHERE dir = ?1 AND name = ?2 AND {} AND gone = 0 AND {}",
+                self.is_backed_up(),
+                self.nowhere()
             ))?
             .execute(params![key.dir, key.name])?;
         Ok(())
@@ -318,8 +346,9 @@ impl Catalog {
     pub fn need_what_is_nowhere(&self) -> Result<u64> {
         let n = self.conn.execute(
             &format!(
-                "UPDATE entry AS e SET need = {THIS_RUN} WHERE need = 0 AND gone = 0 AND ino <> 0 AND dir <> ?1 \
-                 AND NOT EXISTS (SELECT 1 FROM placement p WHERE p.dir = e.dir AND p.name = e.name AND {HOLDS})"
+                "UPDATE entry AS e SET need = {THIS_RUN} WHERE {} AND gone = 0 AND ino <> 0 AND dir <> ?1 AND {}",
+                self.is_backed_up(),
+                self.nowhere()
             ),
             [ROOT_PARENT],
         )?;
@@ -348,8 +377,9 @@ impl Catalog {
         let mut stmt = self.conn.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM entry e JOIN placement p ON p.dir = e.dir AND p.name = e.name \
              WHERE e.dev = ?1 AND e.ino = ?2 AND e.nlink > 1 AND e.kind = 0 AND p.volume = ?3 \
-             AND p.size = ?4 AND p.mtime = ?5 AND p.mtime_ns = ?6 AND p.stored = 1 \
-             AND NOT (e.dir = ?7 AND e.name = ?8) LIMIT 1"
+             AND p.size = ?4 AND p.mtime = ?5 AND p.mtime_ns = ?6 AND p.stored = 1 AND {} AND {HOLDS} \
+             AND NOT (e.dir = ?7 AND e.name = ?8) LIMIT 1",
+            self.is_backed_up()
         ))?;
         Ok(stmt
             .query_row(

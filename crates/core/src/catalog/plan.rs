@@ -8,7 +8,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Catalog;
+use super::names::odd_path;
 use super::order::{Entries, Ordered, Row, Step};
+use super::place::HOLDS;
 use crate::error::{Code, Error, Result};
 use crate::meta::Kind;
 
@@ -16,6 +18,8 @@ use crate::meta::Kind;
 pub const NEEDS_PLACE: u8 = 1;
 /// The row is a directory that holds nothing.
 pub const EMPTY_DIR: u8 = 2;
+/// Another name of the file is on the volume `home` as it is: there only this name costs anything.
+pub const LINKED: u8 = 4;
 /// The answer for a row that needs no place.
 pub const NO_PLACE_NEEDED: u32 = u32::MAX;
 
@@ -26,7 +30,7 @@ pub struct Page {
     pub count: usize,
     /// [`Kind`] as a number.
     pub kind: Vec<u8>,
-    /// [`NEEDS_PLACE`] and [`EMPTY_DIR`].
+    /// [`NEEDS_PLACE`], [`EMPTY_DIR`], [`LINKED`] and what [`super::names::odd_path`] says.
     pub flags: Vec<u8>,
     /// Directories above the entry.
     pub depth: Vec<u16>,
@@ -42,7 +46,8 @@ pub struct Page {
     pub group: Vec<u32>,
     /// Names in the group.
     pub members: Vec<u32>,
-    /// The volume that holds an older version (or another name of the same file), 0 = none.
+    /// The volume that holds an older version (or another name of the same file, or some of a directory
+    /// that is kept together), 0 = none.
     pub home: Vec<u32>,
     /// Bytes of that older version.
     pub home_size: Vec<f64>,
@@ -61,6 +66,8 @@ pub struct Planner<'c> {
     run: i64,
     entries: Ordered<Entries<'c>>,
     any_placed: bool,
+    /// Directories with so many above them are asked for the volume that holds them; none by default.
+    units_at: Option<usize>,
     /// Sort keys of the rows of the page that was handed out, end to end, and where each ends.
     keys: Vec<u8>,
     key_ends: Vec<usize>,
@@ -116,6 +123,7 @@ impl Catalog {
             run,
             entries: Ordered::new(Entries(&self.conn))?,
             any_placed,
+            units_at: None,
             keys: Vec::new(),
             key_ends: Vec::new(),
             sizes: Vec::new(),
@@ -162,6 +170,14 @@ impl Catalog {
 }
 
 impl Planner<'_> {
+    /// Directories at this depth below the drives' root (from 1) are kept together: their rows say which volume
+    /// holds some of them. 0: none are.
+    #[must_use]
+    pub fn keeping_together(mut self, depth: u16) -> Self {
+        self.units_at = usize::from(depth).checked_sub(1);
+        self
+    }
+
     /// The next page of at most `limit` rows; `None` when all were handed out.
     ///
     /// # Errors
@@ -208,27 +224,28 @@ impl Planner<'_> {
         }
         let mut home = (0u32, 0u64);
         let mut group = (0u32, 0u32);
-        let mut size = row.meta.size;
         if flags & NEEDS_PLACE != 0 {
             if self.any_placed {
                 home = self.home(row)?;
             }
             if row.meta.nlink > 1 && row.meta.kind == Kind::File {
                 if let Some(volume) = self.linked_home(row)? {
-                    // Another name of it is on that volume already: only the name costs anything there.
                     home = (volume, 0);
-                    size = 0;
+                    flags |= LINKED;
                 } else {
                     group = self.group(row)?;
                 }
             }
+            flags |= odd_path(self.entries.path());
+        } else if is_dir && self.any_placed && self.units_at == Some(self.entries.depth()) {
+            home = self.home(row)?;
         }
         page.count += 1;
         page.kind.push(row.meta.kind as u8);
         page.flags.push(flags);
         page.depth
             .push(u16::try_from(self.entries.depth()).unwrap_or(u16::MAX));
-        page.size.push(size as f64);
+        page.size.push(row.meta.size as f64);
         page.allocated.push(row.meta.allocated as f64);
         page.name_length
             .push(u16::try_from(row.name.len()).unwrap_or(u16::MAX));
@@ -246,9 +263,11 @@ impl Planner<'_> {
     }
 
     fn home(&self, row: &Row) -> Result<(u32, u64)> {
-        let mut stmt = self.catalog.conn.prepare_cached(
-            "SELECT volume, size FROM placement WHERE dir = ?1 AND name = ?2 ORDER BY volume LIMIT 1",
-        )?;
+        let mut stmt = self.catalog.conn.prepare_cached(&format!(
+            "SELECT p.volume, p.size FROM placement p WHERE p.dir = ?1 AND p.name = ?2 AND {} \
+             ORDER BY p.volume LIMIT 1",
+            self.catalog.in_use()
+        ))?;
         let found = stmt
             .query_row(params![row.dir, row.name], |r| {
                 Ok((r.get(0)?, r.get::<_, i64>(1)? as u64))
@@ -261,24 +280,37 @@ impl Planner<'_> {
         if !self.any_placed {
             return Ok(None);
         }
-        let mut stmt = self.catalog.conn.prepare_cached(
-            "SELECT p.volume FROM entry e JOIN placement p ON p.dir = e.dir AND p.name = e.name \
-             WHERE e.dev = ?1 AND e.ino = ?2 AND e.nlink > 1 AND e.kind = 0 AND e.need = 0 AND e.gone = 0 \
-             AND p.size = ?3 AND p.mtime = ?4 AND p.mtime_ns = ?5 AND p.stored = 1 LIMIT 1",
-        )?;
+        let other = format!(
+            "e.dev = ?1 AND e.ino = ?2 AND e.nlink > 1 AND e.kind = 0 AND {} AND e.gone = 0 AND e.size = ?3 \
+             AND e.mtime = ?4 AND e.mtime_ns = ?5 AND p.stored = 1 AND {HOLDS} AND {}",
+            self.catalog.is_backed_up(),
+            self.catalog.in_use()
+        );
         let m = &row.meta;
-        Ok(stmt
-            .query_row(
-                params![
-                    m.dev as i64,
-                    m.ino as i64,
-                    m.size as i64,
-                    m.mtime.sec,
-                    m.mtime.nsec
-                ],
-                |r| r.get(0),
-            )
-            .optional()?)
+        let find = |sql: &str| -> Result<Option<u32>> {
+            let mut stmt = self.catalog.conn.prepare_cached(sql)?;
+            let numbers = params![
+                m.dev as i64,
+                m.ino as i64,
+                m.size as i64,
+                m.mtime.sec,
+                m.mtime.nsec
+            ];
+            Ok(stmt.query_row(numbers, |r| r.get(0)).optional()?)
+        };
+        let home = find(&format!(
+            "SELECT p.volume FROM entry e JOIN placement p ON p.dir = e.dir AND p.name = e.name \
+             WHERE {other} LIMIT 1"
+        ))?;
+        if home.is_some() {
+            return Ok(home);
+        }
+        // It may stand there under a name that it had.
+        find(&format!(
+            "SELECT p.volume FROM entry e JOIN moved m ON m.dir = e.dir AND m.name = e.name \
+             JOIN placement p ON p.dir = m.from_dir AND p.name = m.from_name AND p.volume = m.volume \
+             WHERE {other} LIMIT 1"
+        ))
     }
 
     fn group(&self, row: &Row) -> Result<(u32, u32)> {

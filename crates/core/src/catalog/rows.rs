@@ -5,28 +5,49 @@
 use rusqlite::params;
 
 use super::Catalog;
-use super::order::Row;
+use super::order::{ENTRY_COLUMNS, Row, entry_from_row};
 use super::scan::Scan;
 use super::schema::{ROOT_DIR, ROOT_PARENT};
 use crate::error::{Code, Error, Result};
 use crate::meta::{Kind, Meta};
 
+/// Rows of a directory that is gone that are read at once.
+const PAGE: usize = 512;
+
 impl Scan<'_> {
     /// Brings a known row up to date; writes nothing when nothing differs.
     pub(super) fn refresh(&mut self, row: &Row, meta: &Meta) -> Result<()> {
         let old = &row.meta;
+        let mut meta = *meta;
+        if row.need == 0 && old.size == meta.size && self.same.time(old, &meta) {
+            // Whatever counts as equal keeps the time that is known.
+            meta.mtime = old.mtime;
+        }
+        let meta = &meta;
+        if self.same.content && old.kind == Kind::File && meta.kind == Kind::File {
+            self.catalog.note_to_compare(row.dir, &row.name)?;
+            self.since_commit += 1;
+        }
         // A directory's size and time change with what is in it; that alone copies nothing.
         let content_differs = meta.kind != Kind::Dir
             && (old.kind != meta.kind
                 || old.size != meta.size
                 || old.mtime != meta.mtime
                 || old.rdev != meta.rdev);
-        let need = if content_differs || row.need != 0 {
+        // What it was last seen as says nothing of a version that a drive has brought along, or of an entry
+        // that only drives have told of so far: there what they hold counts.
+        let need = if content_differs || old.ino == 0 {
+            if self.is_held(row, meta)? {
+                0
+            } else {
+                self.run
+            }
+        } else if row.need != 0 {
             self.run
         } else {
             0
         };
-        if content_differs && row.need == 0 && row.gone == 0 {
+        if content_differs && need != 0 && row.need == 0 && row.gone == 0 {
             if meta.kind == Kind::File {
                 self.tally.changed_files += 1;
                 self.tally.changed_bytes += meta.size;
@@ -43,8 +64,8 @@ impl Scan<'_> {
         }
         let mut stmt = self.catalog.conn.prepare_cached(
             "UPDATE entry SET kind = ?3, size = ?4, allocated = ?5, mtime = ?6, mtime_ns = ?7, mode = ?8, \
-             uid = ?9, gid = ?10, dev = ?11, ino = ?12, nlink = ?13, rdev = ?14, need = ?15, source = ?16, gone = 0 \
-             WHERE dir = ?1 AND name = ?2",
+             uid = ?9, gid = ?10, dev = ?11, ino = ?12, nlink = ?13, rdev = ?14, need = ?15, source = ?16, gone = 0, \
+             digest = CASE WHEN ?17 THEN NULL ELSE digest END WHERE dir = ?1 AND name = ?2",
         )?;
         stmt.execute(params![
             row.dir,
@@ -62,10 +83,36 @@ impl Scan<'_> {
             meta.nlink,
             meta.rdev as i64,
             need,
-            source
+            source,
+            content_differs
         ])?;
         self.since_commit += 1;
         Ok(())
+    }
+
+    /// Whether a volume holds an entry as it is now.
+    fn is_held(&self, row: &Row, meta: &Meta) -> Result<bool> {
+        if self.catalog.has_several_copies() {
+            return self.catalog.all_copies_hold(row.dir, &row.name, meta);
+        }
+        Ok(self
+            .catalog
+            .conn
+            .prepare_cached(
+                "SELECT EXISTS(SELECT 1 FROM placement WHERE dir = ?1 AND name = ?2 AND kind = ?3 \
+                 AND (?3 = 1 OR (mtime = ?5 AND mtime_ns = ?6 AND (?3 <> 0 OR size = ?4)) ))",
+            )?
+            .query_row(
+                params![
+                    row.dir,
+                    row.name,
+                    meta.kind as u8,
+                    meta.size as i64,
+                    meta.mtime.sec,
+                    meta.mtime.nsec
+                ],
+                |r| r.get(0),
+            )?)
     }
 
     pub(super) fn upsert_dir(
@@ -136,42 +183,88 @@ impl Scan<'_> {
     }
 
     /// Marks an entry, and all below it, as gone; a directory only when nothing of another source is
-    /// left in it. What an earlier run found gone is marked anew: it was looked for again.
+    /// left in it. What an earlier run found gone is marked anew: it was looked for again. What a directory holds
+    /// comes in pages, so memory grows with the depth only.
     pub(super) fn gone(&mut self, row: &Row) -> Result<()> {
-        let mut todo = vec![row.clone()];
-        let mut rows: Vec<Row> = Vec::new();
-        while let Some(row) = todo.pop() {
-            if row.child != 0 {
-                todo.extend(self.known(row.child)?);
-            }
-            if row.gone != self.run && row.source == self.source {
-                rows.push(row);
-            }
+        if row.child == 0 {
+            return self.mark_gone(row);
         }
-        let conn = &self.catalog.conn;
-        for row in rows.iter().rev() {
-            if row.child != 0 {
-                let held: bool = conn
-                    .prepare_cached(
-                        "SELECT EXISTS(SELECT 1 FROM entry WHERE dir = ?1 AND gone = 0)",
-                    )?
-                    .query_row([row.child], |r| r.get(0))?;
-                if held {
-                    continue;
+        let mut stack = vec![self.inside(row.clone())?];
+        while let Some(frame) = stack.last_mut() {
+            let Some(row) = frame.rows.next() else {
+                if frame.more {
+                    let (dir, last) = (frame.dir.child, std::mem::take(&mut frame.last));
+                    frame.rows = self.known_page(dir, &last)?.into_iter();
+                    frame.more = frame.rows.len() == PAGE;
+                } else if let Some(frame) = stack.pop() {
+                    self.mark_gone(&frame.dir)?;
                 }
+                continue;
+            };
+            frame.last.clone_from(&row.name);
+            if row.child == 0 {
+                self.mark_gone(&row)?;
+            } else {
+                let inside = self.inside(row)?;
+                stack.push(inside);
             }
-            let news = row.gone == 0 || self.unsettled.contains(&row.gone);
-            if row.meta.kind == Kind::File && news {
-                self.tally.gone_files += 1;
-                self.tally.gone_bytes += row.meta.size;
-            }
-            self.any_gone = true;
-            conn.prepare_cached("UPDATE entry SET gone = ?3 WHERE dir = ?1 AND name = ?2")?
-                .execute(params![row.dir, row.name, self.run])?;
-            self.since_commit += 1;
         }
         Ok(())
     }
+
+    fn inside(&self, dir: Row) -> Result<Frame> {
+        let rows = self.known_page(dir.child, b"")?.into_iter();
+        Ok(Frame {
+            more: rows.len() == PAGE,
+            dir,
+            rows,
+            last: Vec::new(),
+        })
+    }
+
+    /// What is known in a directory after a name, as [`Scan::known`], up to [`PAGE`] rows.
+    fn known_page(&self, dir: i64, after: &[u8]) -> Result<Vec<Row>> {
+        let mut stmt = self.catalog.conn.prepare_cached(&format!(
+            "SELECT {ENTRY_COLUMNS} FROM entry WHERE dir = ?1 AND name > ?3 AND source IN (?2, 0) \
+             ORDER BY name LIMIT {PAGE}"
+        ))?;
+        let rows = stmt.query_map(params![dir, self.source, after], entry_from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn mark_gone(&mut self, row: &Row) -> Result<()> {
+        if row.gone == self.run || row.source != self.source {
+            return Ok(());
+        }
+        let conn = &self.catalog.conn;
+        if row.child != 0 {
+            let held: bool = conn
+                .prepare_cached("SELECT EXISTS(SELECT 1 FROM entry WHERE dir = ?1 AND gone = 0)")?
+                .query_row([row.child], |r| r.get(0))?;
+            if held {
+                return Ok(());
+            }
+        }
+        let news = (row.gone == 0 || self.unsettled.contains(&row.gone))
+            && !(self.any_moves && self.catalog.has_other_name(row)?);
+        if row.meta.kind == Kind::File && news {
+            self.tally.gone_files += 1;
+            self.tally.gone_bytes += row.meta.size;
+        }
+        self.any_gone = true;
+        conn.prepare_cached("UPDATE entry SET gone = ?3 WHERE dir = ?1 AND name = ?2")?
+            .execute(params![row.dir, row.name, self.run])?;
+        self.since_commit += 1;
+        Ok(())
+    }
+}
+
+/// A directory that is gone, and where in it we are.
+struct Frame {
+    dir: Row,
+    rows: std::vec::IntoIter<Row>,
+    last: Vec<u8>,
+    more: bool,
 }
 
 impl Catalog {
@@ -191,7 +284,7 @@ impl Catalog {
         self.conn
             .prepare_cached(
                 "INSERT INTO entry VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-                 ?15, ?16, ?17, 0)",
+                 ?15, ?16, ?17, 0, NULL)",
             )?
             .execute(params![
                 dir,

@@ -16,56 +16,10 @@ use crate::error::{Code, Error, Result};
 use crate::meta::{Kind, Meta};
 use crate::walk::{Listing, What};
 
+pub use super::tally::{Sameness, Tally};
+
 /// Rows written between two commits.
 const BATCH: u64 = 50_000;
-
-/// What a scan of one source found, in numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Regular files that were known before and not gone.
-    pub known_files: u64,
-    /// Entries seen, of any kind.
-    pub entries: u64,
-    /// Regular files seen.
-    pub files: u64,
-    /// Bytes of their content.
-    pub bytes: u64,
-    /// New regular files, and those left over from a run that did not get to them.
-    pub new_files: u64,
-    /// Bytes of the new ones.
-    pub new_bytes: u64,
-    /// Regular files whose size or time differs.
-    pub changed_files: u64,
-    /// Bytes of the changed ones.
-    pub changed_bytes: u64,
-    /// Regular files that are gone from the source.
-    pub gone_files: u64,
-    /// Bytes that they had.
-    pub gone_bytes: u64,
-    /// Directories on which something was mounted before and nothing is now: what is missing below them does
-    /// not count as gone.
-    pub unmounted: u64,
-    /// Whether the source's root held nothing at all.
-    pub root_empty: bool,
-}
-
-impl Tally {
-    /// Adds the numbers of another scan.
-    pub fn add(&mut self, other: &Tally) {
-        self.known_files += other.known_files;
-        self.entries += other.entries;
-        self.files += other.files;
-        self.bytes += other.bytes;
-        self.new_files += other.new_files;
-        self.new_bytes += other.new_bytes;
-        self.changed_files += other.changed_files;
-        self.changed_bytes += other.changed_bytes;
-        self.gone_files += other.gone_files;
-        self.gone_bytes += other.gone_bytes;
-        self.unmounted += other.unmounted;
-        self.root_empty |= other.root_empty;
-    }
-}
 
 /// A directory whose listing is merged.
 #[derive(Debug, Clone, Copy)]
@@ -113,16 +67,35 @@ pub struct Scan<'c> {
     pub(super) since_commit: u64,
     /// Something was marked as gone.
     pub(super) any_gone: bool,
+    /// Something is renamed already and waits for its drive.
+    pub(super) any_moves: bool,
+    /// What counts as unchanged.
+    pub(super) same: Sameness,
     /// The numbers so far.
     pub tally: Tally,
 }
 
 impl Catalog {
-    /// Starts to merge a walk of the source `source`, which lies at `prefix` on the drives.
+    /// As [`Catalog::scan_by`], by size and time.
     ///
     /// # Errors
     /// What SQLite answers.
     pub fn scan(&self, run: i64, source: i64, prefix: &[u8], root: &Meta) -> Result<Scan<'_>> {
+        self.scan_by(run, source, prefix, root, Sameness::default())
+    }
+
+    /// Starts to merge a walk of the source `source`, which lies at `prefix` on the drives.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn scan_by(
+        &self,
+        run: i64,
+        source: i64,
+        prefix: &[u8],
+        root: &Meta,
+        same: Sameness,
+    ) -> Result<Scan<'_>> {
         // What a run that was broken off took for gone nobody has agreed to: it still counts as known, or a
         // guard that was left unanswered would not ask again.
         let unsettled = self
@@ -154,6 +127,8 @@ impl Catalog {
             pending: HashMap::new(),
             since_commit: 0,
             any_gone: false,
+            any_moves: self.any_moves()?,
+            same,
             tally: Tally {
                 known_files: known as u64,
                 ..Tally::default()
@@ -168,6 +143,7 @@ impl Catalog {
             let before = self.entry(parent, &name)?.map_or(root.dev, |r| r.meta.dev);
             let (dir, fresh) = scan.upsert_dir(parent, &name, root)?;
             scan.root_dir = dir;
+            scan.tally.devices = (root.dev, before);
             let place = Place {
                 dir,
                 fresh,
@@ -201,21 +177,26 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn forget_gone(&self, run: i64, source: i64) -> Result<()> {
+        // What was found under another name is known to be gone.
         self.conn.execute(
-            "UPDATE entry SET gone = 0 WHERE gone = ?1 AND source = ?2",
+            "UPDATE entry SET gone = 0 WHERE gone = ?1 AND source = ?2 AND NOT EXISTS (SELECT 1 FROM moved m \
+             WHERE m.from_dir = entry.dir AND m.from_name = entry.name)",
             params![run, source],
         )?;
         Ok(())
     }
 
-    /// Drops entries that are gone from their source and that no drive holds.
+    /// Drops entries that are gone from their source and that no drive holds; what was on a lost drive is
+    /// noted in the list of what is lost.
     ///
     /// # Errors
     /// What SQLite answers.
     pub fn drop_gone_unplaced(&self) -> Result<()> {
+        self.settle_lost()?;
         self.conn.execute(
             "DELETE FROM entry WHERE gone <> 0 AND NOT EXISTS (SELECT 1 FROM placement p \
-             WHERE p.dir = entry.dir AND p.name = entry.name)",
+             WHERE p.dir = entry.dir AND p.name = entry.name) AND NOT EXISTS (SELECT 1 FROM moved m \
+             WHERE m.dir = entry.dir AND m.name = entry.name)",
             [],
         )?;
         Ok(())
@@ -281,7 +262,9 @@ impl Scan<'_> {
     /// # Errors
     /// What SQLite answers.
     pub fn finish(mut self, keep_gone: bool) -> Result<Tally> {
+        self.tally.moves_likely |= self.any_gone;
         if !keep_gone && self.any_gone {
+            self.tally.moves_likely = false;
             self.catalog.forget_gone(self.run, self.source)?;
             self.tally.gone_files = 0;
             self.tally.gone_bytes = 0;

@@ -6,7 +6,8 @@
 use rusqlite::params;
 
 use super::Catalog;
-use super::place::{COLUMNS, HOLDS, Key, Placed, THIS_RUN, from_row};
+use super::moved::MOVED;
+use super::place::{COLUMNS, HOLDS, Key, NOT_LOST, Placed, THIS_RUN, from_row};
 use crate::error::Result;
 use crate::format::item::Item;
 use crate::meta::Meta;
@@ -26,7 +27,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// Files on a volume whose content is as in the source and whose owner or mode is not: up to `limit` that
+    /// Files on a volume whose content is as in the source and whose owner, mode or time is not: up to `limit` that
     /// come after the key `after`, in the order of the keys.
     ///
     /// # Errors
@@ -39,9 +40,10 @@ impl Catalog {
     ) -> Result<Vec<(Key, Item, Meta)>> {
         let mut stmt = self.conn.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
-             WHERE p.volume = ?1 AND p.kind = 0 AND p.stored = 1 AND e.need = 0 AND e.gone = 0 \
-             AND e.ino <> 0 AND {HOLDS} AND (p.mode <> e.mode OR p.uid <> e.uid OR p.gid <> e.gid) \
-             AND (p.dir, p.name) > (?2, ?3) ORDER BY p.dir, p.name LIMIT ?4"
+             WHERE p.volume = ?1 AND p.kind = 0 AND p.stored = 1 AND {} AND e.gone = 0 \
+             AND e.ino <> 0 AND {HOLDS} AND (p.mode <> e.mode OR p.uid <> e.uid OR p.gid <> e.gid \
+             OR p.mtime <> e.mtime OR p.mtime_ns <> e.mtime_ns) AND (p.dir, p.name) > (?2, ?3) ORDER BY p.dir, p.name LIMIT ?4",
+            self.is_backed_up()
         ))?;
         let placed = stmt
             .query_map(
@@ -58,17 +60,19 @@ impl Catalog {
         Ok(out)
     }
 
-    /// Whether a volume holds a file or directory of which only owner or mode differ from the source's.
+    /// Whether a volume holds a file or directory of which only owner, mode or time differ from the source's.
     ///
     /// # Errors
     /// What SQLite answers.
     pub fn needs_mending(&self, volume: u32) -> Result<bool> {
         Ok(self.conn.query_row(
-            "SELECT EXISTS(SELECT 1 FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
-             WHERE p.volume = ?1 AND p.kind <= 1 AND p.stored = 1 AND e.kind = p.kind AND e.need = 0 \
-             AND e.gone = 0 AND e.ino <> 0 \
-             AND (p.kind = 1 OR (p.size = e.size AND p.mtime = e.mtime AND p.mtime_ns = e.mtime_ns)) \
-             AND (p.mode <> e.mode OR p.uid <> e.uid OR p.gid <> e.gid))",
+            &format!(
+                "SELECT EXISTS(SELECT 1 FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
+                 WHERE p.volume = ?1 AND p.kind <= 1 AND p.stored = 1 AND {} AND e.gone = 0 \
+                 AND e.ino <> 0 AND {HOLDS} AND (p.mode <> e.mode OR p.uid <> e.uid OR p.gid <> e.gid \
+                 OR (p.kind = 0 AND (p.mtime <> e.mtime OR p.mtime_ns <> e.mtime_ns))))",
+                self.is_backed_up()
+            ),
             [volume],
             |r| r.get(0),
         )?)
@@ -85,7 +89,7 @@ impl Catalog {
     }
 
     /// What may be removed from a volume: entries that this run found gone from their source (when `gone` is
-    /// true), and older versions whose newer one is durable elsewhere. What an earlier run found gone and this
+    /// true), older versions whose newer one is durable elsewhere, and directories out of which all was renamed. What an earlier run found gone and this
     /// one could not look for is not among them. What a directory holds comes before the directory; up to
     /// `limit` that come before the key `before`, in falling order of the keys.
     ///
@@ -100,11 +104,14 @@ impl Catalog {
     ) -> Result<Vec<Placed>> {
         let mut stmt = self.conn.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
-             WHERE p.volume = ?1 AND ((?2 AND e.gone = {THIS_RUN}) OR (e.gone = 0 AND e.need = 0 AND p.kind <> 1 \
+             WHERE p.volume = ?1 AND (((?2 AND e.gone = {THIS_RUN}) OR (e.gone = 0 AND {} AND p.kind <> 1 \
              AND NOT ({HOLDS}) AND EXISTS (SELECT 1 FROM placement q WHERE q.dir = p.dir AND q.name = p.name \
-             AND q.volume <> p.volume AND {}))) AND (p.dir, p.name) < (?3, ?4) \
+             AND q.volume <> p.volume AND {} AND {}))) AND NOT {MOVED} OR {}) AND (p.dir, p.name) < (?3, ?4) \
              ORDER BY p.dir DESC, p.name DESC LIMIT ?5",
-            HOLDS.replace("p.", "q.")
+            self.is_backed_up(),
+            HOLDS.replace("p.", "q."),
+            self.in_use().replace("p.", "q."),
+            super::moved::left_behind(self)
         ))?;
         let (dir, name) = before.map_or((i64::MAX, &b""[..]), |k| (k.dir, &k.name));
         let rows = stmt.query_map(params![volume, gone, dir, name, limit as i64], from_row)?;
@@ -119,7 +126,8 @@ impl Catalog {
         let (files, bytes): (i64, i64) = self.conn.query_row(
             &format!(
                 "SELECT count(*), coalesce(sum(p.size), 0) FROM entry e JOIN placement p \
-                 ON p.dir = e.dir AND p.name = e.name WHERE e.gone = {THIS_RUN} AND p.kind = 0"
+                 ON p.dir = e.dir AND p.name = e.name WHERE e.gone <> 0 AND e.gone = {THIS_RUN} AND p.kind = 0 AND NOT {MOVED} \
+                 AND {NOT_LOST}"
             ),
             [],
             |r| Ok((r.get(0)?, r.get(1)?)),
@@ -134,7 +142,7 @@ impl Catalog {
     pub fn gone_paths(&self, limit: usize) -> Result<Vec<(Vec<u8>, u32)>> {
         let mut stmt = self.conn.prepare(&format!(
             "SELECT e.dir, e.name, p.volume FROM entry e JOIN placement p \
-             ON p.dir = e.dir AND p.name = e.name WHERE e.gone = {THIS_RUN} \
+             ON p.dir = e.dir AND p.name = e.name WHERE e.gone <> 0 AND e.gone = {THIS_RUN} AND NOT {MOVED} AND {NOT_LOST} \
              ORDER BY p.kind = 1 LIMIT ?1"
         ))?;
         let rows = stmt

@@ -42,10 +42,70 @@ pub struct Volume {
     pub files: u64,
     /// Bytes of their content.
     pub bytes: u64,
+    /// What became of it.
+    pub fate: Fate,
+    /// When it was last verified, seconds since 1970; 0 = never.
+    pub verified: i64,
+    /// How it was verified then, in the words of volume.json; empty = never.
+    pub verified_kind: String,
+    /// Entries that were not good then.
+    pub verified_bad: u64,
+    /// The revision of the set (see [`super::listed`]) that the list on it has; 0 = it has none. Noted by
+    /// [`Catalog::set_listed`] only.
+    pub listed: i64,
+    /// It is known only from a list on another drive, of this date (seconds since 1970); 0 = from itself.
+    pub as_of: i64,
+    /// Which copy of the set it belongs to, from 1; see [`super::copies`].
+    pub copy: u32,
+}
+
+/// What became of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fate {
+    /// It is in use.
+    #[default]
+    None,
+    /// It is healthy and shall leave the set: its files move to other volumes.
+    Retired,
+    /// It is gone: nothing on it counts.
+    Lost,
+}
+
+impl Fate {
+    /// The word for it in the catalog; empty for a volume in use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Fate::None => "",
+            Fate::Retired => "retired",
+            Fate::Lost => "lost",
+        }
+    }
+
+    /// The fate that a word stands for; a word that nobody wrote counts as none.
+    pub fn from_word(word: &str) -> Fate {
+        match word {
+            "retired" => Fate::Retired,
+            "lost" => Fate::Lost,
+            _ => Fate::None,
+        }
+    }
+}
+
+impl Volume {
+    /// Whether the lists of the set on the drives say the same of it, but for what changes whenever it is
+    /// opened; what it holds is not compared.
+    fn is_listed_as(&self, new: &Volume) -> bool {
+        let told = |v: &Volume| (v.fate, v.verified, v.verified_bad);
+        told(self) == told(new)
+            && self.label == new.label
+            && self.verified_kind == new.verified_kind
+            && self.copy == new.copy
+    }
 }
 
 const COLUMNS: &str = "number, id, label, state, generation, fs_type, fs_uuid, capacity, available, \
-    block_size, inodes_free, has_links, mount, created, written, files, bytes";
+    block_size, inodes_free, has_links, mount, created, written, files, bytes, fate, verified, verified_kind, \
+    verified_bad, listed, as_of, copy";
 
 fn from_row(r: &Row<'_>) -> rusqlite::Result<Volume> {
     Ok(Volume {
@@ -66,6 +126,13 @@ fn from_row(r: &Row<'_>) -> rusqlite::Result<Volume> {
         written: r.get(14)?,
         files: r.get::<_, i64>(15)? as u64,
         bytes: r.get::<_, i64>(16)? as u64,
+        fate: Fate::from_word(&r.get::<_, String>(17)?),
+        verified: r.get(18)?,
+        verified_kind: r.get(19)?,
+        verified_bad: r.get::<_, i64>(20)? as u64,
+        listed: r.get(21)?,
+        as_of: r.get(22)?,
+        copy: r.get(23)?,
     })
 }
 
@@ -91,15 +158,20 @@ impl Catalog {
         Ok(self.conn.query_row(&sql, [number], from_row).optional()?)
     }
 
-    /// Adds a volume, or replaces what is known of it.
+    /// Adds a volume, or replaces what is known of it, all but `listed`.
     ///
     /// # Errors
     /// What SQLite answers.
     pub fn put_volume(&self, v: &Volume) -> Result<()> {
+        let before = self.volume(v.number)?.filter(|old| old.id == v.id);
+        let listed = before.as_ref().map_or(v.listed, |old| old.listed);
+        if before.is_none_or(|old| !old.is_listed_as(v)) {
+            self.raise_revision()?;
+        }
         self.conn.execute(
             &format!(
                 "INSERT OR REPLACE INTO volume({COLUMNS}) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
-                 ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+                 ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)"
             ),
             params![
                 v.number,
@@ -118,10 +190,31 @@ impl Catalog {
                 v.created,
                 v.written,
                 v.files as i64,
-                v.bytes as i64
+                v.bytes as i64,
+                v.fate.word(),
+                v.verified,
+                v.verified_kind,
+                v.verified_bad as i64,
+                listed,
+                v.as_of,
+                v.copy
             ],
         )?;
-        Ok(())
+        if !v.mount.is_empty() {
+            self.conn
+                .execute("INSERT OR IGNORE INTO place VALUES(?1)", [&v.mount])?;
+        }
+        self.load_copies()
+    }
+
+    /// Every place where a volume of the set has been mounted on this host.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn places(&self) -> Result<Vec<Vec<u8>>> {
+        let mut stmt = self.conn.prepare("SELECT path FROM place")?;
+        let rows = stmt.query_map([], |r| r.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Whether the catalog knows of nothing on a volume.

@@ -1,28 +1,48 @@
 //! Taking over files that stand on a drive already and are what the source has.
 //!
-//! Size and time must be equal; the digest is then read in from the drive. What differs is left alone
+//! Size and time must be equal; a file's digest is then read in from the drive. What differs is left alone
 //! here: it is replaced later, and only where that was asked for.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::content::digest_of;
 use super::drive::{Drive, join, split};
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
-use crate::catalog::order::{Entries, Ordered};
+use crate::catalog::order::{Entries, Ordered, Row};
 use crate::catalog::place::Key;
-use crate::error::{Code, Error, FileError, FileFault, Result};
+use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
+use crate::filter::Filter;
 use crate::format::item::{Algorithm, Digest, Item};
 use crate::format::journal::Record;
-use crate::meta::Kind;
+use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
 use crate::sys;
+use crate::walk::{self, What};
 
 /// Entries that are made durable together.
 const BATCH: usize = 1_024;
 
-/// Looks at every entry that `run` still has to copy and records those that the drive holds already;
-/// gives their number and bytes. `step_seconds` is the coarser time step of the two file systems (2 on FAT).
+/// Names of what differs that are kept.
+const NAMES: usize = 20;
+
+/// What a look at a drive that somebody else filled came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Adopted {
+    /// Regular files that were taken over.
+    pub files: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
+    /// Entries of other kinds that were taken over.
+    pub others: u64,
+    /// Entries that stand there and are not what the source has.
+    pub differing: u64,
+    /// The first paths of these.
+    pub differing_names: Vec<Vec<u8>>,
+}
+
+/// Looks at every entry that `run` still has to copy and records those that the drive holds already: equal in
+/// size and time. `step_seconds` is the coarser time step of the two file systems (2 on FAT).
 ///
 /// # Errors
 /// `Code::DriveFailed` when the drive fails; `Code::Cancelled`.
@@ -33,14 +53,16 @@ pub fn adopt_equal(
     step_seconds: i64,
     cancel: &CancelToken,
     progress: &Progress,
-) -> Result<(u64, u64)> {
+) -> Result<Adopted> {
     let volume = drive.identity.volume.number;
-    let mut total = (0, 0);
+    let mut adopted = Adopted::default();
     let mut batch: Vec<(Key, Item)> = Vec::new();
     let mut entries = Ordered::new(Entries(&catalog.conn))?;
     while let Some(row) = entries.next_entry()? {
         cancel.check()?;
-        if row.need != run || row.meta.kind != Kind::File {
+        // A directory is taken over with what it holds; one that holds nothing by itself.
+        let is_frame = row.meta.kind == Kind::Dir && !entries.is_empty_dir();
+        if row.need != run || is_frame {
             continue;
         }
         let path = entries.path().to_vec();
@@ -51,63 +73,237 @@ pub fn adopt_equal(
         let Ok(found) = sys::stat_at(dir.as_fd(), name) else {
             continue;
         };
-        let equal = found.kind == Kind::File
-            && found.size == row.meta.size
-            && (found.mtime == row.meta.mtime
-                || (step_seconds > 0
-                    && (found.mtime.sec - row.meta.mtime.sec).abs() <= step_seconds)
-                || (found.mtime.sec == row.meta.mtime.sec && found.mtime.nsec == 0));
+        let equal = is_equal(&row.meta, &found, step_seconds)
+            || is_same_link(catalog, &row, &path, dir.as_fd(), &found);
         if !equal {
+            adopted.differing += 1;
+            if adopted.differing_names.len() < NAMES {
+                adopted.differing_names.push(path);
+            }
             continue;
         }
         progress.set_current(&path);
-        let digest = sys::open_for_reading(dir.as_fd(), name)
-            .map_err(|e| Error::io("opening", &path, &e))
-            .and_then(|fd| digest_of(&fd, &join(&drive.path, &path), cancel));
-        let bytes = match digest {
-            Ok(bytes) => bytes,
+        let item = match item_of(drive, dir.as_fd(), path, &row, &found, cancel) {
+            Ok(item) => item,
             Err(e) if e.code == Code::Cancelled => return Err(e),
             Err(e) => {
-                let whole = join(&drive.path, &path);
-                progress.fail(FileError::from_error(FileFault::Failed, &whole, &e));
+                let path = e.path.clone().unwrap_or_default();
+                progress.fail(FileError::from_error(FileFault::Failed, &path, &e));
                 continue;
             }
         };
-        total.0 += 1;
-        total.1 += row.meta.size;
-        Progress::add(&progress.files, 1);
-        Progress::add(&progress.bytes, row.meta.size);
-        let item = Item {
-            path,
-            kind: Kind::File,
-            size: row.meta.size,
-            mtime: row.meta.mtime,
-            // As they are there: what differs is mended like any other change.
-            mode: found.mode,
-            uid: found.uid,
-            gid: found.gid,
-            digest: Some(Digest {
-                algorithm: Algorithm::Sha256,
-                bytes,
-            }),
-            target: None,
-            link: None,
-            rdev: None,
-            stored: true,
+        if item.kind == Kind::File {
+            adopted.files += 1;
+            adopted.bytes += item.size;
+            Progress::add(&progress.files, 1);
+            Progress::add(&progress.bytes, item.size);
+        } else {
+            adopted.others += 1;
+        }
+        let key = Key {
+            dir: row.dir,
+            name: row.name,
         };
-        batch.push((
-            Key {
-                dir: row.dir,
-                name: row.name,
-            },
-            item,
-        ));
+        batch.push((key, item));
         if batch.len() >= BATCH {
             record(drive, catalog, volume, &mut batch)?;
         }
     }
     record(drive, catalog, volume, &mut batch)?;
-    Ok(total)
+    Ok(adopted)
+}
+
+/// Whether what stands on the drive is, as far as a look can tell, what the source has.
+fn is_equal(want: &Meta, found: &Meta, step_seconds: i64) -> bool {
+    if want.kind != found.kind {
+        return false;
+    }
+    let same_time = found.mtime == want.mtime
+        || (step_seconds > 0 && (found.mtime.sec - want.mtime.sec).abs() <= step_seconds)
+        || (found.mtime.sec == want.mtime.sec && found.mtime.nsec == 0);
+    match want.kind {
+        Kind::Dir => true,
+        Kind::File | Kind::Symlink => same_time && found.size == want.size,
+        _ => same_time && found.rdev == want.rdev,
+    }
+}
+
+/// Whether both are symbolic links to the same target: not every copier gives a link its time.
+fn is_same_link(
+    catalog: &Catalog,
+    row: &Row,
+    path: &[u8],
+    dir: BorrowedFd<'_>,
+    found: &Meta,
+) -> bool {
+    if row.meta.kind != Kind::Symlink || found.kind != Kind::Symlink || found.size != row.meta.size
+    {
+        return false;
+    }
+    let target =
+        |dir: BorrowedFd<'_>, name: &[u8]| rustix::fs::readlinkat(dir, name, Vec::new()).ok();
+    let (_, name) = split(path);
+    let of_source = || {
+        let source = catalog
+            .sources()
+            .ok()?
+            .into_iter()
+            .find(|s| s.id == row.source)?;
+        let below = path.strip_prefix(source.prefix.as_slice())?;
+        let below = below.strip_prefix(b"/").unwrap_or(below);
+        let (above, name) = split(below);
+        let root = sys::open_root(&source.path).ok()?;
+        let dir = sys::open_dir_beneath(root.as_fd(), above, false).ok()?;
+        target(dir.as_fd(), name)
+    };
+    target(dir, name).is_some_and(|there| of_source() == Some(there))
+}
+
+/// The entry as it stands on the drive; a file's digest is read in.
+fn item_of(
+    drive: &Drive,
+    dir: BorrowedFd<'_>,
+    path: Vec<u8>,
+    row: &Row,
+    found: &Meta,
+    cancel: &CancelToken,
+) -> Result<Item> {
+    let (_, name) = split(&path);
+    let whole = join(&drive.path, &path);
+    let kind = row.meta.kind;
+    let (mut digest, mut target) = (None, None);
+    if kind == Kind::File {
+        let fd = sys::open_for_reading(dir, name).at("opening", &whole)?;
+        digest = Some(Digest {
+            algorithm: Algorithm::Sha256,
+            bytes: digest_of(&fd, &whole, cancel).map_err(|e| match e.path {
+                Some(_) => e,
+                None => e.with_path(&whole),
+            })?,
+        });
+    } else if kind == Kind::Symlink {
+        let read = rustix::fs::readlinkat(dir, name, Vec::new()).at("reading the link", &whole)?;
+        target = Some(read.into_bytes());
+        if found.mtime != row.meta.mtime {
+            let time = rustix::fs::Timespec {
+                tv_sec: row.meta.mtime.sec,
+                tv_nsec: row.meta.mtime.nsec.into(),
+            };
+            let times = rustix::fs::Timestamps {
+                last_access: time,
+                last_modification: time,
+            };
+            // Best effort: a link is what its target says.
+            let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+            let _ = rustix::fs::utimensat(dir, name, &times, flags);
+        }
+    }
+    let is_device = matches!(kind, Kind::CharDevice | Kind::BlockDevice);
+    let rdev = found.rdev;
+    let item = Item {
+        path,
+        kind,
+        size: if kind == Kind::File { row.meta.size } else { 0 },
+        mtime: row.meta.mtime,
+        // As they are there: what differs is mended like any other change.
+        mode: found.mode,
+        uid: found.uid,
+        gid: found.gid,
+        digest,
+        target,
+        link: None,
+        rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
+        stored: true,
+    };
+    item.check()?;
+    Ok(item)
+}
+
+/// What a drive that is no volume yet holds of what `run` has to copy, found without writing anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Surveyed {
+    /// Regular files that are equal in size and time.
+    pub files: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
+    /// Entries of other kinds that are equal.
+    pub others: u64,
+    /// About how many bytes our own files on the drive would take.
+    pub own_bytes: u64,
+}
+
+/// Looks for every entry that `run` still has to copy on the drive mounted at `path`.
+///
+/// # Errors
+/// `Code::Io` when the drive cannot be opened; `Code::Cancelled`; what SQLite answers.
+pub fn survey(
+    path: &[u8],
+    catalog: &Catalog,
+    run: i64,
+    step_seconds: i64,
+    cancel: &CancelToken,
+    progress: &Progress,
+) -> Result<Surveyed> {
+    let root = sys::open_root(path)?;
+    let mut surveyed = Surveyed::default();
+    let mut entries = Ordered::new(Entries(&catalog.conn))?;
+    while let Some(row) = entries.next_entry()? {
+        cancel.check()?;
+        if row.need != run || row.meta.kind == Kind::Dir {
+            continue;
+        }
+        Progress::add(&progress.entries, 1);
+        let (dir, name) = split(entries.path());
+        let Ok(dir) = sys::open_dir_beneath(root.as_fd(), dir, true) else {
+            continue;
+        };
+        let Ok(found) = sys::stat_at(dir.as_fd(), name) else {
+            continue;
+        };
+        let path = entries.path();
+        let equal = is_equal(&row.meta, &found, step_seconds)
+            || is_same_link(catalog, &row, path, dir.as_fd(), &found);
+        if !equal {
+            continue;
+        }
+        if row.meta.kind == Kind::File {
+            surveyed.files += 1;
+            surveyed.bytes += row.meta.size;
+        } else {
+            surveyed.others += 1;
+        }
+        // A line each in manifest, sums, list and journal.
+        surveyed.own_bytes += 900 + 4 * entries.path().len() as u64;
+    }
+    Ok(surveyed)
+}
+
+/// The regular files that stand on a drive, whoever they belong to; ours in `.mvcopy` don't count.
+///
+/// # Errors
+/// As [`walk::walk`].
+pub fn count_files(drive: &Drive, cancel: &CancelToken, progress: &Progress) -> Result<u64> {
+    let filter = Filter::new(Vec::new())?;
+    let options = walk::Options {
+        one_file_system: true,
+        skip_own: true,
+        ..walk::Options::new(&filter)
+    };
+    let mut files = 0;
+    walk::walk(
+        drive.root.as_fd(),
+        &drive.path,
+        &options,
+        cancel,
+        progress,
+        &mut |listing| {
+            let is_file =
+                |what: &What| matches!(what, What::Known { meta, .. } if meta.kind == Kind::File);
+            files += listing.entries.iter().filter(|e| is_file(&e.what)).count() as u64;
+            Ok(())
+        },
+    )?;
+    Ok(files)
 }
 
 fn record(

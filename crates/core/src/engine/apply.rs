@@ -1,9 +1,9 @@
-//! What a volume needs besides new files: removals that were agreed to, and mended owners and modes.
+//! What a volume needs besides new files: renames, removals that were agreed to, and mended owners, modes and times.
 //!
 //! Only what stands there as it was recorded is removed: a file that somebody changed on the drive is left
 //! alone and named. Nothing foreign is ever touched.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::drive::{Drive, join, split};
 use crate::cancel::CancelToken;
@@ -19,21 +19,28 @@ use crate::sys;
 /// Entries that are removed between two looks at the catalog.
 const BATCH: usize = 4_096;
 
-/// What was removed and mended.
+/// What was renamed, removed and mended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Applied {
+    /// Entries renamed.
+    pub renamed: u64,
+    /// Regular files among them.
+    pub renamed_files: u64,
+    /// Renames that were given up: these entries have to be copied, so the plan is none for them.
+    pub given_up: u64,
     /// Regular files removed.
     pub removed_files: u64,
     /// Bytes that they had.
     pub removed_bytes: u64,
-    /// Entries whose owner or mode was mended.
+    /// Entries whose owner, mode or time was mended.
     pub mended: u64,
-    /// Entries that were left because they are not what was recorded.
+    /// Entries that were left because they are not what was recorded, or could not be renamed or removed.
     pub left: u64,
 }
 
-/// Removes from an open drive what may go: older versions that have a newer one elsewhere, and, when
-/// `gone` is true, what is gone from its source. Then mends owner and mode where only these changed.
+/// Renames on an open drive what was renamed in the source. Then removes what may go: older versions that have a
+/// newer one elsewhere, and, when `gone` is true, what is gone from its source. Then mends owner, mode and time
+/// where only these changed.
 ///
 /// # Errors
 /// `Code::DriveFailed` when the drive fails; `Code::Cancelled` for an immediate end.
@@ -46,6 +53,7 @@ pub fn apply(
 ) -> Result<Applied> {
     let volume = drive.identity.volume.number;
     let mut applied = Applied::default();
+    super::moves::carry_out(drive, catalog, &mut applied, cancel, progress)?;
     let mut before = None;
     while !cancel.is_stopped() {
         let batch = catalog.removable(volume, gone, before.as_ref(), BATCH)?;
@@ -64,6 +72,9 @@ pub fn apply(
             let _ = drive.cut_journal();
             return Err(e.with_code(Code::DriveFailed));
         }
+    }
+    if !cancel.is_stopped() {
+        catalog.forget_left_dirs(volume)?;
     }
     mend(drive, catalog, &mut applied, cancel, progress)?;
     Ok(applied)
@@ -115,30 +126,70 @@ fn remove_batch(
     drive.append(&records)
 }
 
-/// Removes one entry; `false` when something else stands there. What is not there any more counts as
-/// removed, and a directory that is not empty stays.
-fn remove(drive: &Drive, placed: &Placed) -> Result<bool> {
-    let item = &placed.item;
+/// What stands under the path of an entry.
+pub(super) enum Stands {
+    /// What was recorded, in this directory.
+    AsRecorded(OwnedFd),
+    /// Something else.
+    Otherwise,
+    /// Nothing.
+    Nothing,
+}
+
+/// Looks at what stands on the drive where `item` was written: kind, size, time and target are compared, and of
+/// a directory nothing else.
+pub(super) fn standing(drive: &Drive, item: &Item) -> Result<Stands> {
     let path = join(&drive.path, &item.path);
-    if !item.stored {
-        return Ok(true);
-    }
     let (dir, name) = split(&item.path);
     let not_found = |e: &std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
     let dir = match sys::open_dir_beneath(drive.root.as_fd(), dir, true) {
         Ok(dir) => dir,
-        Err(e) if not_found(&e) => return Ok(true),
+        Err(e) if not_found(&e) => return Ok(Stands::Nothing),
         Err(e) => return Err(e).at("opening the directory of", &path),
     };
     let found = match sys::stat_at(dir.as_fd(), name) {
         Ok(meta) => meta,
-        Err(e) if not_found(&e) => return Ok(true),
+        Err(e) if not_found(&e) => return Ok(Stands::Nothing),
         Err(e) => return Err(e).at("looking at", &path),
     };
     if found.kind != item.kind {
-        return Ok(false);
+        return Ok(Stands::Otherwise);
     }
+    // Two seconds: the step in which FAT keeps times.
+    let same_time = (found.mtime.sec - item.mtime.sec).abs() <= 2;
+    if item.kind == Kind::File && (found.size != item.size || !same_time) {
+        return Ok(Stands::Otherwise);
+    }
+    if let Some(target) = &item.target {
+        let found = rustix::fs::readlinkat(&dir, name, Vec::new()).at("reading", &path)?;
+        if found.as_bytes() != target.as_slice() {
+            return Ok(Stands::Otherwise);
+        }
+    }
+    Ok(Stands::AsRecorded(dir))
+}
+
+/// Removes one entry; `false` when something else stands there. What is not there any more counts as
+/// removed, and a directory that is not empty stays.
+fn remove(drive: &Drive, placed: &Placed) -> Result<bool> {
+    let item = &placed.item;
+    if !item.stored {
+        return Ok(true);
+    }
+    let dir = match standing(drive, item)? {
+        Stands::Nothing => return Ok(true),
+        Stands::Otherwise => return Ok(false),
+        Stands::AsRecorded(dir) => dir,
+    };
+    let path = join(&drive.path, &item.path);
+    let (_, name) = split(&item.path);
     if item.kind == Kind::Dir {
+        // Where case does not count this may be another spelling of a directory that stays.
+        let spelt = drive.abilities.links
+            || super::moves::listed(&dir, name).at("listing the directory of", &path)?;
+        if !spelt {
+            return Ok(true);
+        }
         return match sys::unlink(dir.as_fd(), name, true) {
             Ok(()) => Ok(true),
             // Something is in it: the directory stays, and stays ours only for what is ours in it.
@@ -146,22 +197,11 @@ fn remove(drive: &Drive, placed: &Placed) -> Result<bool> {
             Err(e) => Err(e).at("removing", &path),
         };
     }
-    // Two seconds: the step in which FAT keeps times.
-    let same_time = (found.mtime.sec - item.mtime.sec).abs() <= 2;
-    if item.kind == Kind::File && (found.size != item.size || !same_time) {
-        return Ok(false);
-    }
-    if let Some(target) = &item.target {
-        let found = rustix::fs::readlinkat(&dir, name, Vec::new()).at("reading", &path)?;
-        if found.as_bytes() != target.as_slice() {
-            return Ok(false);
-        }
-    }
     sys::unlink(dir.as_fd(), name, false).at("removing", &path)?;
     Ok(true)
 }
 
-/// Gives entries whose content is as it was the owner and mode that the source has now.
+/// Gives entries whose content is as it was the owner, mode and time that the source has now.
 fn mend(
     drive: &mut Drive,
     catalog: &Catalog,
@@ -197,7 +237,8 @@ fn mend(
                     continue;
                 }
             }
-            (item.mode, item.uid, item.gid) = (want.mode, want.uid, want.gid);
+            (item.mode, item.uid, item.gid, item.mtime) =
+                (want.mode, want.uid, want.gid, want.mtime);
             records.push(Record::Mended { item: item.clone() });
             mended.push((key, item));
         }
@@ -216,7 +257,7 @@ fn mend(
     Ok(())
 }
 
-/// Sets owner and mode; `false` when what stands there is not what was recorded.
+/// Sets owner, mode and time; `false` when what stands there is not what was recorded.
 fn set(drive: &Drive, item: &Item, want: &Meta) -> Result<bool> {
     let path = &item.path;
     let (dir, name) = split(path);
@@ -230,6 +271,6 @@ fn set(drive: &Drive, item: &Item, want: &Meta) -> Result<bool> {
     if now.kind != Kind::File || now.size != item.size {
         return Ok(false);
     }
-    sys::set_metadata(fd.as_fd(), Some(&now), want).at("setting owner and mode of", path)?;
+    sys::set_metadata(fd.as_fd(), Some(&now), want).at("setting owner, mode and time of", path)?;
     Ok(true)
 }

@@ -1,7 +1,7 @@
-//! Closing a drive: directory times, manifest, sums, README, and the word that it is complete.
+//! Closing a drive: directory times, manifest, sums, README, the word that it is complete, the list of the set.
 //!
-//! The order is the promise: everything flushed, then the manifest durable, then volume.json, then `tmp/`
-//! removed, and last of all the journal. Whatever is cut off in between, the next opening finds either the journal or the
+//! The order is the promise: everything flushed, then the manifest durable, then volume.json, then the list of
+//! the set, which may find no room, then `tmp/` removed, and last of all the journal. Whatever is cut off in between, the next opening finds either the journal or the
 //! manifest that replaces it.
 
 use std::collections::HashMap;
@@ -10,6 +10,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 
 use super::drive::{Drive, join};
+use super::setlist::{self, List};
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::order::{Ordered, Step};
@@ -34,6 +35,8 @@ pub struct Closed {
     pub bytes: u64,
     /// Lines in SHA256SUMS.
     pub digests: u64,
+    /// What became of the list of the whole set.
+    pub list: List,
 }
 
 impl Closed {
@@ -74,7 +77,7 @@ pub fn close(
     drive.release_ballast();
     catalog.refresh_dirs(drive.identity.volume.number)?;
     drive.barrier().map_err(failed)?;
-    let closed = write_lists(&drive, catalog, cancel, progress).map_err(failed)?;
+    let mut closed = write_lists(&drive, catalog, cancel, progress).map_err(failed)?;
     drive.identity.closed = date.map(str::to_owned);
     drive
         .own_files()
@@ -88,6 +91,10 @@ pub fn close(
         .own_files()
         .write(b"volume.json", &drive.identity.to_bytes()?)
         .map_err(failed)?;
+    let complete = date.is_some();
+    let changed = drive.has_changed(complete);
+    closed.list =
+        setlist::refresh(&drive, catalog, &closed, changed, complete, cancel).map_err(failed)?;
     drive.clear_tmp(&|_| false).map_err(failed)?;
     let tmp = join(&drive.path, b".mvcopy/tmp");
     sys::unlink(drive.own.as_fd(), b"tmp", true)

@@ -28,6 +28,8 @@ use crate::sys;
 pub struct Options {
     /// Copier threads; 0 does everything on the calling thread.
     pub workers: usize,
+    /// Whether only one of the copiers at a time copies a file that is not small: for drives that seek.
+    pub one_large: bool,
     /// Whether digests are made.
     pub digest: bool,
     /// Whether a foreign file under one of our names is replaced.
@@ -42,6 +44,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             workers: 2,
+            one_large: false,
             digest: true,
             adopt: false,
             epoch: Duration::from_secs(5),
@@ -124,12 +127,15 @@ pub fn copy_volume(
             let (work_to, work) = bounded::<Work>(IN_FLIGHT);
             let (done_to, done) = bounded::<(Work, Made)>(IN_FLIGHT);
             let mut threads = Vec::new();
+            let large_turn = options.one_large.then(Arc::default);
             for n in 0..options.workers {
                 let (work, done_to, shared) = (work.clone(), done_to.clone(), &shared);
+                let large_turn = large_turn.clone();
                 let thread = std::thread::Builder::new()
                     .name(format!("copy-{n}"))
                     .spawn_scoped(scope, move || {
                         let mut copier = Copier::new(shared, options.digest, cancel, progress);
+                        copier.large_turn = large_turn;
                         for work in work {
                             if ended.load(Ordering::Relaxed) {
                                 break;
@@ -199,7 +205,7 @@ fn make_or_panic(copier: &mut Copier<'_>, work: &Work) -> Made {
 }
 
 /// Opens the roots of all sources that are there; one that is not fails later, entry by entry.
-fn open_sources(catalog: &Catalog) -> Result<HashMap<i64, Arc<SourceRoot>>> {
+pub(super) fn open_sources(catalog: &Catalog) -> Result<HashMap<i64, Arc<SourceRoot>>> {
     let mut roots = HashMap::new();
     for source in catalog.sources()? {
         let path = if source.is_file {

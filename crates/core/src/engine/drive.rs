@@ -68,6 +68,10 @@ pub struct Drive {
     pub(super) ballast: Option<Ballast>,
     /// Bytes that this session's entries will take in the lists.
     pub(super) lists: u64,
+    /// It has just become a volume.
+    pub(super) is_new: bool,
+    /// It was complete when it was opened.
+    pub(super) was_complete: bool,
     mount: u64,
     device: u64,
 }
@@ -119,6 +123,7 @@ impl Drive {
         let device = sys::stat_fd(root.as_fd()).at("looking at", &spec.path)?.dev;
         let own = own_dir(root.as_fd(), &spec.path)?;
         let mut identity = spec.identity;
+        let mut was_complete = false;
         match read_identity(own.as_fd(), &spec.path)? {
             Some(found) if spec.known && found.volume.id == identity.volume.id => {
                 // What it said before stays, fields of later programs included.
@@ -127,7 +132,7 @@ impl Drive {
                 kept.volume.label = identity.volume.label;
                 kept.capacity = identity.capacity;
                 kept.tool = identity.tool;
-                kept.closed = None;
+                was_complete = kept.closed.take().is_some();
                 identity = kept;
             }
             Some(found) if !spec.known || found.volume.id != identity.volume.id => {
@@ -189,6 +194,8 @@ impl Drive {
             unsettled: false,
             ballast: None,
             lists: 0,
+            is_new: !spec.known,
+            was_complete,
             mount,
             device,
         };
@@ -271,7 +278,7 @@ impl Drive {
         let mut last = 0;
         let reader = std::io::BufReader::new(from_start(&self.journal.file)?);
         let good = journal::read(reader, &path, &mut |record| {
-            if let Record::Intent { id, .. } = record {
+            if let Record::Intent { id, .. } | Record::Moving { id, .. } = record {
                 last = last.max(id);
             }
             Ok(())

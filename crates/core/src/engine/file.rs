@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 
@@ -141,6 +141,8 @@ pub struct Copier<'a> {
     pub(super) digest: bool,
     pub(super) buffer: Vec<u8>,
     pub(super) hasher: Option<HashThread>,
+    /// Held while a larger file is copied, where only one of them may be at a time.
+    pub(super) large_turn: Option<Arc<Mutex<()>>>,
     /// The source directory in hand: entries come in path order.
     pub(super) dir: Option<(Arc<SourceRoot>, Vec<u8>, OwnedFd)>,
     pub(super) euid: u32,
@@ -166,6 +168,7 @@ impl<'a> Copier<'a> {
             digest,
             buffer: vec![0; SMALL as usize + 1],
             hasher: None,
+            large_turn: None,
             dir: None,
             euid: rustix::process::geteuid().as_raw(),
             egid: rustix::process::getegid().as_raw(),

@@ -6,7 +6,7 @@
 //! from the device. Recovery can be killed and started again at any point.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 
 use super::content::digest_of;
@@ -17,9 +17,10 @@ use super::file::target_fault;
 use super::own::regular;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
+use crate::catalog::volumes::Fate;
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::item::Item;
-use crate::format::journal::{self, Record};
+use crate::format::journal::{self, Good, Record};
 use crate::format::manifest;
 use crate::meta::Kind;
 use crate::sys;
@@ -37,8 +38,10 @@ pub struct Recovered {
     pub manifest_read: bool,
 }
 
-struct Intent {
+pub(super) struct Intent {
     temp: Option<Vec<u8>>,
+    /// It has another name until now.
+    from: Option<Vec<u8>>,
     item: Item,
     replaces: bool,
 }
@@ -63,13 +66,23 @@ pub fn recover(
         if reread {
             done.manifest_read = read_manifest(drive, catalog, volume)?;
         }
-        replay(drive, catalog, volume, &mut done)
+        let path = drive.journal_path();
+        let journal = BufReader::new(super::own::from_start(&drive.journal.file)?);
+        Ok(replay(journal, &path, catalog, volume, &mut done)?.0)
     })?;
     if !open.is_empty() {
         finish(drive, catalog, volume, open, cancel, &mut done)?;
     }
     if reread {
         // The drive may hold less, or something older, than the catalog thought.
+        catalog.settle_moves()?;
+        catalog.need_what_is_nowhere()?;
+        catalog.raise_revision()?;
+    } else if catalog
+        .volume(volume)?
+        .is_some_and(|v| v.fate != Fate::None)
+    {
+        // What was finished now counts as backed up no more than the rest of it does.
         catalog.need_what_is_nowhere()?;
     }
     drive.clear_tmp(&|_| false)?;
@@ -102,18 +115,17 @@ fn read_manifest(drive: &Drive, catalog: &Catalog, volume: u32) -> Result<bool> 
     Ok(true)
 }
 
-/// Applies what the journal promised to the catalog; gives back what it only intended.
-fn replay(
-    drive: &Drive,
+/// Applies what a journal promised to the catalog; gives back what it only intended, and how far it is good.
+pub(super) fn replay(
+    journal: impl BufRead,
+    path: &[u8],
     catalog: &Catalog,
     volume: u32,
     done: &mut Recovered,
-) -> Result<BTreeMap<u64, Intent>> {
+) -> Result<(BTreeMap<u64, Intent>, Good)> {
     let mut open: BTreeMap<u64, Intent> = BTreeMap::new();
     let mut carried_out: Vec<(u64, u64)> = Vec::new();
-    let path = drive.journal_path();
-    let reader = BufReader::new(super::own::from_start(&drive.journal.file)?);
-    journal::read(reader, &path, &mut |record| {
+    let good = journal::read(journal, path, &mut |record| {
         match record {
             Record::Start { .. } => {}
             Record::Intent {
@@ -126,19 +138,27 @@ fn replay(
                     id,
                     Intent {
                         temp,
+                        from: None,
                         item,
                         replaces,
                     },
                 );
+            }
+            Record::Moving { id, from, item } => {
+                let intent = Intent {
+                    temp: None,
+                    from: Some(from),
+                    item,
+                    replaces: false,
+                };
+                open.insert(id, intent);
             }
             Record::Done { ids } => carried_out.extend(ids),
             Record::Durable { through } => {
                 for &(first, last) in carried_out.iter().filter(|(first, _)| *first <= through) {
                     // By what is open, not by the range: that may say anything.
                     for (_, intent) in open.range(first..=last.min(through)) {
-                        let key = catalog.key_of(&intent.item)?;
-                        catalog.place_dirs(volume, key.dir)?;
-                        catalog.place(volume, &key, &intent.item, None)?;
+                        tell(catalog, volume, intent)?;
                         done.promised += 1;
                     }
                 }
@@ -161,7 +181,25 @@ fn replay(
         }
         Ok(())
     })?;
-    Ok(open)
+    Ok((open, good))
+}
+
+/// Tells the catalog that what was intended stands on the volume.
+fn tell(catalog: &Catalog, volume: u32, intent: &Intent) -> Result<()> {
+    let key = catalog.key_of(&intent.item)?;
+    catalog.place_dirs(volume, key.dir)?;
+    catalog.place(volume, &key, &intent.item, None)?;
+    let Some(from) = &intent.from else {
+        return Ok(());
+    };
+    // An old directory goes when it is empty.
+    if intent.item.kind != Kind::Dir
+        && let Some(old) = catalog.find(from, false)?
+        && old != key
+    {
+        catalog.unplace(volume, &old)?;
+    }
+    Ok(())
 }
 
 /// Looks at what was intended and not promised, from the device, and finishes what can be finished.
@@ -191,7 +229,7 @@ fn finish(
         }
         if settle(drive, &intent, cancel)? {
             push_id(&mut ids, id);
-            finished.push(intent.item);
+            finished.push(intent);
         } else {
             done.dropped += 1;
         }
@@ -202,12 +240,9 @@ fn finish(
     drive.append(&[Record::Done { ids }]).map_err(failed)?;
     drive.barrier().map_err(failed)?;
     catalog.atomically(|| {
-        for item in &finished {
-            let key = catalog.key_of(item)?;
-            catalog.place_dirs(volume, key.dir)?;
-            catalog.place(volume, &key, item, None)?;
-        }
-        Ok(())
+        finished
+            .iter()
+            .try_for_each(|intent| tell(catalog, volume, intent))
     })?;
     done.finished += finished.len() as u64;
     drive.append(&[Record::Durable { through }]).map_err(failed)
@@ -216,6 +251,13 @@ fn finish(
 /// Whether the entry stands under its final name now, with the content that was intended.
 fn settle(drive: &Drive, intent: &Intent, cancel: &CancelToken) -> Result<bool> {
     let item = &intent.item;
+    if let Some(from) = &intent.from {
+        return match super::moves::was_carried_out(drive, from, item) {
+            // Not to be looked at: the old name stays until the next rename finds out.
+            Err(e) if target_fault(&e).is_some() => Ok(false),
+            looked => looked.map_err(|e| e.with_code(Code::DriveFailed)),
+        };
+    }
     if !item.stored {
         return Ok(true);
     }

@@ -19,8 +19,9 @@ use super::text::{
 use crate::error::{Code, Error, IoContext, Result};
 use crate::name::{JsonStyle, Name, write_json};
 
-/// The version of the format. Raised when a known record changes its meaning or a new one is added.
-pub const VERSION: u64 = 1;
+/// The version of the format. Raised when a known record changes its meaning or a new one is added: version 2
+/// brought `moving`. Older ones are read.
+pub const VERSION: u64 = 2;
 
 /// How many ranges a `done` line holds at most; a record with more becomes several lines.
 const RANGES_A_LINE: usize = 8_192;
@@ -53,6 +54,15 @@ pub enum Record {
         item: Item,
         /// Whether something of ours stands under that name already.
         replaces: bool,
+    },
+    /// What stands under `from` is about to be renamed. Carried out and durable like an intent, by its number.
+    Moving {
+        /// The number of the intent, rising in the journal.
+        id: u64,
+        /// The path that it has until now.
+        from: Vec<u8>,
+        /// What it is, under its new path.
+        item: Item,
     },
     /// These intents were carried out; not yet durable.
     Done {
@@ -116,7 +126,7 @@ fn fault(record: &Record) -> Result<Option<String>> {
     Ok(match record {
         Record::Start {
             session, version, ..
-        } => (*version != VERSION)
+        } => (!readable(*version))
             .then_some("a start of another version")
             .or_else(|| session_fault(session))
             .map(str::to_owned),
@@ -125,6 +135,11 @@ fn fault(record: &Record) -> Result<Option<String>> {
             temp.as_deref()
                 .and_then(temp_fault)
                 .map(|fault| format!("the temporary path {fault}"))
+        }
+        Record::Moving { from, item, .. } => {
+            super::check_path(from)?;
+            item.check()?;
+            None
         }
         Record::Done { ids } => ranges_fault(ids).map(str::to_owned),
         Record::Durable { .. } => None,
@@ -213,6 +228,14 @@ fn push_record(out: &mut Vec<u8>, record: &Record) {
             if *replaces {
                 out.extend_from_slice(b",\"replaces\":true");
             }
+            out.extend_from_slice(b",\"item\":");
+            item.encode(out);
+        }
+        Record::Moving { id, from, item } => {
+            out.extend_from_slice(b"{\"record\":\"moving\",\"id\":");
+            push_u64(out, *id);
+            out.extend_from_slice(b",\"from\":");
+            write_json(out, from, JsonStyle::Utf8);
             out.extend_from_slice(b",\"item\":");
             item.encode(out);
         }
@@ -322,6 +345,7 @@ struct WireRecord<'a> {
     generation: Option<u64>,
     id: Option<u64>,
     temp: Option<Name>,
+    from: Option<Name>,
     #[serde(default)]
     replaces: bool,
     item: Option<WireItem>,
@@ -348,7 +372,7 @@ fn parse(json: &[u8], first: bool) -> Result<Record, String> {
         Ok(_) => VERSION,
         Err(_) => version_of(text).unwrap_or(VERSION),
     };
-    if version != VERSION {
+    if !readable(version) {
         return Err(version_message("journal", version, VERSION));
     }
     let record = record?;
@@ -360,6 +384,11 @@ fn parse(json: &[u8], first: bool) -> Result<Record, String> {
         Ok(Some(fault)) => Err(fault),
         Err(e) => Err(e.to_string()),
     }
+}
+
+/// Whether this program knows a version of the format.
+fn readable(version: u64) -> bool {
+    (1..=VERSION).contains(&version)
 }
 
 /// The version in a `start` of whatever version; the one part of the journal that never changes.
@@ -383,6 +412,11 @@ impl WireRecord<'_> {
                 temp: self.temp.map(|t| t.0),
                 item: item(self.item)?,
                 replaces: self.replaces,
+            },
+            "moving" => Record::Moving {
+                id: self.id.ok_or_else(|| lacks("id"))?,
+                from: self.from.ok_or_else(|| lacks("from"))?.0,
+                item: item(self.item)?,
             },
             "done" => Record::Done {
                 ids: self.ids.ok_or_else(|| lacks("ids"))?,

@@ -30,6 +30,11 @@ fn record() -> impl Strategy<Value = Record> {
                 replaces
             }
         ),
+        (any::<u64>(), path(), item()).prop_map(|(id, from, item)| Record::Moving {
+            id,
+            from,
+            item
+        }),
         vec((any::<u32>(), any::<u32>()), 0..5).prop_map(|ranges| Record::Done {
             ids: ranges
                 .iter()
@@ -60,6 +65,11 @@ fn sample() -> Vec<Record> {
             path: b"old".to_vec(),
         },
         Record::Mended { item: file(b"b") },
+        Record::Moving {
+            id: 3,
+            from: b"was/c".to_vec(),
+            item: file(b"c"),
+        },
     ]
 }
 
@@ -97,18 +107,22 @@ fn a_journal_looks_as_documented() {
     };
     let first = item("a/@").replace('@', "\\udcff");
     let expected = [
-        r#"{"record":"start","version":1,"session":"00c0ffee","generation":3}"#.to_owned(),
+        r#"{"record":"start","version":2,"session":"00c0ffee","generation":3}"#.to_owned(),
         format!(r#"{{"record":"intent","id":1,"temp":"e1/1","item":{first}}}"#),
         format!(r#"{{"record":"intent","id":2,"replaces":true,"item":{first}}}"#),
         r#"{"record":"done","ids":[[1,2]]}"#.to_owned(),
         r#"{"record":"durable","through":2}"#.to_owned(),
         r#"{"record":"removed","path":"old"}"#.to_owned(),
         format!(r#"{{"record":"mended","item":{}}}"#, item("b")),
+        format!(
+            r#"{{"record":"moving","id":3,"from":"was/c","item":{}}}"#,
+            item("c")
+        ),
     ];
     let expected: Vec<u8> = expected.iter().flat_map(|json| line(json)).collect();
     assert_eq!(text, String::from_utf8(expected).expect("UTF-8"));
     // By another implementation of CRC-32C.
-    assert!(text.starts_with("66 1efe47c7 {"), "{text}");
+    assert!(text.starts_with("66 da6ea7a7 {"), "{text}");
 }
 
 #[test]
@@ -210,7 +224,8 @@ fn whole_records_that_make_no_sense_are_refused_with_their_line() {
         )
     };
     let cases = [
-        r#"{"record":"start","version":2,"session":"00","generation":3}"#.to_owned(),
+        r#"{"record":"start","version":3,"session":"00","generation":3}"#.to_owned(),
+        r#"{"record":"start","version":0,"session":"00","generation":3}"#.to_owned(),
         r#"{"record":"start","version":1,"session":"X","generation":3}"#.to_owned(),
         r#"{"record":"start","version":1,"session":"00"}"#.to_owned(),
         r#"{"record":"moved","path":"a"}"#.to_owned(),
@@ -221,6 +236,11 @@ fn whole_records_that_make_no_sense_are_refused_with_their_line() {
         r#"{"record":"done","ids":[[1,-1]]}"#.to_owned(),
         r#"{"record":"durable","through":1,"through":2}"#.to_owned(),
         format!(r#"{{"record":"mended","item":{}}}"#, item("/etc/passwd")),
+        format!(r#"{{"record":"moving","id":1,"item":{}}}"#, item("a")),
+        format!(
+            r#"{{"record":"moving","id":1,"from":"a/../b","item":{}}}"#,
+            item("a")
+        ),
         format!(
             r#"{{"record":"intent","id":1,"temp":"../../x","item":{}}}"#,
             item("a")
@@ -247,14 +267,24 @@ fn whole_records_that_make_no_sense_are_refused_with_their_line() {
 
 #[test]
 fn a_newer_journal_is_refused_in_words_whatever_else_changed() {
-    let json = r#"{"record":"start","version":2,"session":{"new":"form"},"generation":"x"}"#;
+    let json = r#"{"record":"start","version":3,"session":{"new":"form"},"generation":"x"}"#;
     let e = records(&line(json)).expect_err("a newer version");
     assert_eq!(e.code, Code::BadFormat);
     assert!(
         e.message
-            .contains("newer version of multivolumecopy (journal version 2"),
+            .contains("newer version of multivolumecopy (journal version 3"),
         "{e}"
     );
+}
+
+#[test]
+fn a_journal_of_version_1_is_read_and_written_on() {
+    let text = b"66 1efe47c7 {\"record\":\"start\",\"version\":1,\"session\":\"00c0ffee\",\"generation\":3}\n";
+    let bytes = [&text[..], &journal(&[start()])].concat();
+    let (good, records) = records(&bytes).expect("an older version");
+    assert!(!good.torn);
+    assert!(matches!(records[0], Record::Start { version: 1, .. }));
+    assert_eq!(records[1], start());
 }
 
 #[test]

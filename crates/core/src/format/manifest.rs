@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::item::Item;
 use super::text::{
-    FromText, Line, MAX_LINE, Text, bad_line, json_message, json_text, parse_hex32, push_hex,
-    push_u64, read_line, short,
+    Line, MAX_LINE, Sha256Hex, Text, bad_line, json_message, json_text, push_hex, push_u64,
+    read_line, short,
 };
 use super::volumejson::{check_id, check_number};
 use crate::error::{Code, Error, IoContext, Result};
@@ -150,16 +150,6 @@ struct WireHeader {
 struct Trailer {
     entries: u64,
     sha256: Text<Sha256Hex>,
-}
-
-struct Sha256Hex([u8; 32]);
-
-impl FromText for Sha256Hex {
-    fn from_text(text: &str) -> Result<Self, String> {
-        parse_hex32(text.as_bytes())
-            .map(Sha256Hex)
-            .ok_or_else(|| "no SHA-256".to_owned())
-    }
 }
 
 /// Reads a manifest in flat memory: hands over every entry, in order, then checks the last line.

@@ -8,11 +8,13 @@
 //! Every format has a version. A reader passes over fields that it doesn't know; what changes the meaning
 //! of a known field raises the version, and a newer version is refused in words.
 
+pub mod date;
 pub mod item;
 pub mod jobfile;
 pub mod journal;
 pub mod manifest;
 pub mod readme;
+pub mod setlist;
 pub mod sums;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -20,6 +20,7 @@ fn volume(name: &str, label: &str) -> VolumeJson {
         closed: None,
         capacity: 0,
         tool: "multivolumecopy 0.1.0".to_owned(),
+        copy: 1,
         verified: None,
         other: Map::new(),
     }

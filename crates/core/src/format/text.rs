@@ -158,3 +158,14 @@ impl<'de, T: FromText> Deserialize<'de> for Text<T> {
         deserializer.deserialize_str(Of(std::marker::PhantomData))
     }
 }
+
+/// A SHA-256 as 64 hex digits in a JSON string.
+pub(super) struct Sha256Hex(pub [u8; 32]);
+
+impl FromText for Sha256Hex {
+    fn from_text(text: &str) -> Result<Self, String> {
+        parse_hex32(text.as_bytes())
+            .map(Sha256Hex)
+            .ok_or_else(|| "no SHA-256".to_owned())
+    }
+}

@@ -18,11 +18,14 @@ pub const VERSION: u64 = 1;
 /// The longest file, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
 
+/// The largest number of a copy of the set.
+pub const MOST_COPIES: u32 = 255;
+
 /// The longest name or label, in bytes.
 pub const MAX_NAME: usize = 255;
 
 /// The largest number in the file: JSON readers of other languages take it exactly.
-const MAX_SAFE: u64 = (1 << 53) - 1;
+pub(super) const MAX_SAFE: u64 = (1 << 53) - 1;
 
 /// The set that a volume belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,12 +66,23 @@ pub struct VolumeJson {
     pub capacity: u64,
     /// The program and version that wrote this.
     pub tool: String,
+    /// Which copy of the set the volume belongs to; left out for the first.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub copy: u32,
     /// What the last verification found; kept as it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Value>,
     /// Fields that this version doesn't know; kept as they stand.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+pub(super) fn first() -> u32 {
+    1
+}
+
+fn is_first(copy: &u32) -> bool {
+    *copy == 1
 }
 
 #[derive(Deserialize)]
@@ -124,6 +138,7 @@ impl VolumeJson {
         check_id("set", &self.set.id)?;
         check_id("volume", &self.volume.id)?;
         check_number(self.volume.number)?;
+        check_copy(self.copy)?;
         check_name("set's name", &self.set.name)?;
         if self.set.name.is_empty() {
             return Err("the set's name is empty".to_owned());
@@ -170,7 +185,15 @@ pub(super) fn check_number(number: u32) -> Result<(), String> {
     }
 }
 
-fn check_name(what: &str, text: &str) -> Result<(), String> {
+pub(super) fn check_copy(copy: u32) -> Result<(), String> {
+    if (1..=MOST_COPIES).contains(&copy) {
+        Ok(())
+    } else {
+        Err("the copy of the set is not 1 to 255".to_owned())
+    }
+}
+
+pub(super) fn check_name(what: &str, text: &str) -> Result<(), String> {
     if text.len() > MAX_NAME {
         Err(format!("the {what} is longer than 255 bytes"))
     } else if text.chars().any(is_hazard) {

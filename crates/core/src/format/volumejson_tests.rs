@@ -20,6 +20,7 @@ fn sample() -> VolumeJson {
         closed: None,
         capacity: 4_000_000_000_000,
         tool: "multivolumecopy 0.1.0".to_owned(),
+        copy: 1,
         verified: None,
         other: Map::new(),
     }

@@ -42,7 +42,8 @@ const TABLES: &str = "
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE file(path BLOB PRIMARY KEY, algorithm TEXT, digest BLOB, lies_at BLOB) WITHOUT ROWID;
-CREATE TABLE intent(id INTEGER PRIMARY KEY, path BLOB, algorithm TEXT, digest BLOB, lies_at BLOB, is_file INTEGER);
+CREATE TABLE intent(id INTEGER PRIMARY KEY, path BLOB, algorithm TEXT, digest BLOB, lies_at BLOB, is_file INTEGER,
+  was BLOB);
 BEGIN;
 ";
 
@@ -128,7 +129,7 @@ impl Records {
                 let (algorithm, digest) = columns(&item);
                 let is_file = item.kind == Kind::File;
                 self.run(
-                    "INSERT OR REPLACE INTO intent VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT OR REPLACE INTO intent VALUES(?1, ?2, ?3, ?4, ?5, ?6, NULL)",
                     params![
                         as_key(id),
                         item.path,
@@ -139,10 +140,27 @@ impl Records {
                     ],
                 )
             }
+            Record::Moving { id, from, item } => {
+                let (algorithm, digest) = columns(&item);
+                let is_file = item.kind == Kind::File;
+                self.run(
+                    "INSERT OR REPLACE INTO intent VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    params![
+                        as_key(id),
+                        item.path,
+                        algorithm,
+                        digest,
+                        lies_at(&item),
+                        is_file,
+                        from
+                    ],
+                )
+            }
             Record::Done { ids } => ids.into_iter().try_for_each(|(first, last)| {
                 let range = [as_key(first), as_key(last)];
                 self.run(
-                    "DELETE FROM file WHERE path IN (SELECT path FROM intent WHERE id BETWEEN ?1 AND ?2)",
+                    "DELETE FROM file WHERE path IN (SELECT path FROM intent WHERE id BETWEEN ?1 AND ?2 \
+                     UNION ALL SELECT was FROM intent WHERE id BETWEEN ?1 AND ?2 AND was IS NOT NULL)",
                     range,
                 )?;
                 // In the order of the ids: of two for one path the later one holds.

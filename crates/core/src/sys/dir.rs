@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::error::{IoContext, Result};
-use crate::meta::{Kind, Meta};
+use crate::meta::{Kind, Meta, Time};
 
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
 mod linux;
@@ -86,6 +86,16 @@ pub fn stat_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Meta> {
     check_component(name)?;
     let name = CString::new(name).map_err(|_| Errno::INVAL)?;
     Ok(backend::look_at(dir, &name)?.meta)
+}
+
+/// As [`stat_at`], and when the file was made (STATX_BTIME), where the file system tells it.
+///
+/// # Errors
+/// As [`stat_at`].
+pub fn born_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<(Meta, Option<Time>)> {
+    check_component(name)?;
+    let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+    Ok(backend::born_at(dir, &name)?)
 }
 
 /// Looks at what a descriptor stands for (statx(2) with AT_EMPTY_PATH).

@@ -136,6 +136,15 @@ pub fn try_claim(fd: BorrowedFd<'_>, len: u64) -> io::Result<bool> {
     }
 }
 
+/// Has the kernel begin to write a stretch of a file that was just written, and forget its pages once they are
+/// clean (posix_fadvise(2), whose `DONTNEED` starts the writing on Linux). Advice only: nothing is durable by
+/// it, and an error of the device shows at the next flush, as ever.
+pub fn begin_write_back(fd: BorrowedFd<'_>, offset: u64, len: u64) {
+    // Advice that is not taken changes nothing.
+    let len = std::num::NonZeroU64::new(len);
+    let _ = rustix::fs::fadvise(fd, offset, len, rustix::fs::Advice::DontNeed);
+}
+
 /// The next stretch of data at or after `offset` (lseek(2), `SEEK_DATA` and `SEEK_HOLE`): start and end.
 /// `None`: nothing but a hole up to the end.
 ///

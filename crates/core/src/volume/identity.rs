@@ -28,6 +28,8 @@ pub struct VolumeFacts {
     pub label: String,
     /// How often it was opened for writing.
     pub generation: u64,
+    /// Which copy of the set it belongs to.
+    pub copy: u32,
     /// When it was closed as complete; none while it is being filled.
     pub closed: Option<String>,
 }
@@ -160,6 +162,7 @@ fn understand(bytes: &[u8]) -> Identity {
             id: v.volume.id,
             label: v.volume.label,
             generation: v.generation,
+            copy: v.copy,
             closed: v.closed,
         }),
         // The parser has one code for all that is wrong; this one is no damage and needs other advice.

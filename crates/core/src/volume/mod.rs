@@ -8,6 +8,7 @@
 mod fsuuid;
 mod identity;
 pub mod inspect;
+pub mod lists;
 pub mod mounts;
 mod node;
 mod paths;

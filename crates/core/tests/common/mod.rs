@@ -7,6 +7,7 @@
 pub mod again;
 pub mod compare;
 pub mod crash;
+pub mod query;
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
@@ -16,13 +17,15 @@ use std::process::Command;
 use std::time::Duration;
 
 use multivolumecopy_core::catalog::plan::{NEEDS_PLACE, NO_PLACE_NEEDED};
-use multivolumecopy_core::catalog::scan::Tally;
+use multivolumecopy_core::catalog::renamed::Found;
+use multivolumecopy_core::catalog::scan::{Sameness, Tally};
 use multivolumecopy_core::catalog::{Catalog, SetInfo};
 use multivolumecopy_core::engine::apply::{Applied, apply};
 use multivolumecopy_core::engine::close::{Closed, close};
 use multivolumecopy_core::engine::copy::{Options, Outcome, copy_volume};
 use multivolumecopy_core::engine::drive::{Drive, OpenAs};
 use multivolumecopy_core::engine::recover::{Recovered, recover};
+use multivolumecopy_core::engine::{checksum, renames};
 use multivolumecopy_core::error::FileError;
 use multivolumecopy_core::filter::{FileList, Filter, Rule};
 use multivolumecopy_core::format::item::Item;
@@ -56,6 +59,8 @@ pub struct Ran {
     pub run: i64,
     pub tally: Tally,
     pub summary: Summary,
+    pub renamed: Found,
+    pub compared: checksum::Compared,
     pub recovered: Vec<Recovered>,
     pub applied: Vec<Applied>,
     pub outcomes: Vec<Outcome>,
@@ -77,6 +82,9 @@ pub struct Run {
     pub rules: Vec<Rule>,
     pub one_file_system: bool,
     pub close: bool,
+    pub same: Sameness,
+    /// The numbers of the drives that are in; empty: all.
+    pub mounted: Vec<u32>,
 }
 
 impl Default for Run {
@@ -92,6 +100,8 @@ impl Default for Run {
             rules: Vec::new(),
             one_file_system: false,
             close: true,
+            same: Sameness::default(),
+            mounted: Vec::new(),
         }
     }
 }
@@ -144,7 +154,7 @@ impl Lab {
     ) -> Result<Ran> {
         let progress = Progress::new();
         let mut ran = Ran {
-            run: catalog.begin_run(1)?,
+            run: catalog.begin_run(now())?,
             ..Ran::default()
         };
         let source = catalog.sources()?.remove(0);
@@ -153,10 +163,26 @@ impl Lab {
             one_file_system: how.one_file_system,
             ..walk::Options::new(&filter)
         };
-        (ran.tally, ran.summary) = scan(catalog, ran.run, source.id, b"", &self.source, &options)?;
+        (ran.tally, ran.summary) = scan_by(
+            catalog,
+            ran.run,
+            source.id,
+            b"",
+            &self.source,
+            &options,
+            how.same,
+        )?;
+        ran.renamed = renames::find(catalog, ran.run, &how.same, &[&ran.tally], cancel)?;
+        if how.same.content {
+            ran.compared = checksum::compare(catalog, ran.run, 2, cancel, &progress)?;
+        }
+        catalog.drop_gone_unplaced()?;
         plan(catalog, ran.run, &how.capacities)?;
         for n in 0..how.capacities.len() {
             let number = n as u32 + 1;
+            if !how.mounted.is_empty() && !how.mounted.contains(&number) {
+                continue;
+            }
             let mut drive = open_drive(&drive_path(number), number)?;
             ran.recovered
                 .push(recover(&mut drive, catalog, how.reread, cancel)?);
@@ -177,8 +203,35 @@ impl Lab {
             }
         }
         ran.errors = progress.take_errors();
-        catalog.end_run(ran.run, 1, "exit 0")?;
+        catalog.end_run(ran.run, now(), "exit 0")?;
         Ok(ran)
+    }
+
+    /// Copies what a list names below `root` (the source of this number) onto drive 1; gives what went wrong.
+    pub fn copy_listed(
+        &self,
+        catalog: &Catalog,
+        source: i64,
+        root: &Path,
+        names: &[u8],
+    ) -> Vec<FileError> {
+        let (run, list, filter) = (
+            catalog.begin_run(1).unwrap(),
+            list(names),
+            Filter::default(),
+        );
+        let options = walk::Options {
+            list: Some(&list),
+            ..walk::Options::new(&filter)
+        };
+        scan(catalog, run, source, b"", root, &options).unwrap();
+        plan(catalog, run, &[u64::MAX]).unwrap();
+        let (cancel, progress) = Default::default();
+        let mut drive = open_drive(&self.drive_path(1), 1).unwrap();
+        let options = Options::default();
+        copy_volume(&mut drive, catalog, run, &options, &cancel, &progress).unwrap();
+        close(drive, catalog, None, &cancel, &progress).unwrap();
+        progress.take_errors()
     }
 
     /// Compares drive 1 with the source and checks its own lists; panics with the differences.
@@ -216,6 +269,11 @@ pub fn open_catalog(path: &Path, source: &Path) -> Catalog {
     catalog
 }
 
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.unwrap().as_secs() as i64
+}
+
 /// Walks a source into the catalog.
 pub fn scan(
     catalog: &Catalog,
@@ -225,9 +283,23 @@ pub fn scan(
     path: &Path,
     options: &walk::Options<'_>,
 ) -> Result<(Tally, Summary)> {
+    let same = Sameness::default();
+    scan_by(catalog, run, source, prefix, path, options, same)
+}
+
+/// The same, with another idea of what is unchanged.
+pub fn scan_by(
+    catalog: &Catalog,
+    run: i64,
+    source: i64,
+    prefix: &[u8],
+    path: &Path,
+    options: &walk::Options<'_>,
+    same: Sameness,
+) -> Result<(Tally, Summary)> {
     let root = sys::open_root(bytes(path))?;
     let meta = sys::stat_fd(root.as_fd()).unwrap();
-    let mut scan = catalog.scan(run, source, prefix, &meta)?;
+    let mut scan = catalog.scan_by(run, source, prefix, &meta, same)?;
     let (cancel, progress) = (CancelToken::new(), Progress::new());
     let summary = walk::walk(
         root.as_fd(),
@@ -294,6 +366,7 @@ pub fn identity(number: u32) -> VolumeJson {
         closed: None,
         capacity: 1,
         tool: "test".into(),
+        copy: 1,
         verified: None,
         other: Default::default(),
     }

@@ -123,6 +123,25 @@ pub(super) fn look_at(dir: BorrowedFd<'_>, name: &CStr) -> Result<Looked> {
     portable::look_at(dir, name)
 }
 
+pub(super) fn born_at(dir: BorrowedFd<'_>, name: &CStr) -> Result<(Meta, Option<Time>)> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    if !NO_STATX.load(Ordering::Relaxed) {
+        match retry(|| statx(dir, name, flags, WANTED | StatxFlags::BTIME)) {
+            Err(Errno::NOSYS) => NO_STATX.store(true, Ordering::Relaxed),
+            other => {
+                let x = other?;
+                let told = x.stx_mask & StatxFlags::BTIME.bits() != 0;
+                let born = Time {
+                    sec: x.stx_btime.tv_sec,
+                    nsec: x.stx_btime.tv_nsec,
+                };
+                return Ok((looked(&x)?.meta, told.then_some(born)));
+            }
+        }
+    }
+    portable::born_at(dir, name)
+}
+
 pub(super) fn look_fd(fd: BorrowedFd<'_>) -> Result<Looked> {
     if !NO_STATX.load(Ordering::Relaxed) {
         match retry(|| statx(fd, c"", AtFlags::EMPTY_PATH, WANTED)) {

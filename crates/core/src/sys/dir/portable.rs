@@ -57,6 +57,10 @@ pub(super) fn look_at(dir: BorrowedFd<'_>, name: &CStr) -> Result<Looked> {
     looked(&retry(|| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW))?)
 }
 
+pub(super) fn born_at(dir: BorrowedFd<'_>, name: &CStr) -> Result<(Meta, Option<Time>)> {
+    Ok((look_at(dir, name)?.meta, None))
+}
+
 pub(super) fn look_fd(fd: BorrowedFd<'_>) -> Result<Looked> {
     looked(&retry(|| fstat(fd))?)
 }

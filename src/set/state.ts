@@ -52,7 +52,8 @@ function makeDirectories(directory: FsName): void {
   for (const one of missing) mkdirSync(one, { mode: 0o700 })
 }
 
-interface Found extends Peek {
+/** A catalog that is there. */
+export interface Found extends Peek {
   readonly file: FsName
 }
 
@@ -157,7 +158,8 @@ export function otherUsersSet(env: Context['env'], sources: readonly FsName[]): 
   return `A set of the same sources, ${displayName(twin.set.name)}, is kept for ${who} in ${displayName(other)}; this run begins another one.`
 }
 
-function catalogsIn(directory: FsName): { found: Found[]; broken: NativeError[] } {
+/** The catalogs in a state directory: those that can be read, and why the others cannot. */
+export function catalogsIn(directory: FsName): { found: Found[]; broken: NativeError[] } {
   let names: string[]
   try {
     names = readdirSync(directory)

@@ -10,7 +10,7 @@ const MEANING: Partial<Record<string, { exit: ExitCode; hint?: string }>> = {
   CATALOG_NEWER: { exit: Exit.catalog, hint: 'Use the newer multivolumecopy for this set.' },
   CATALOG_DAMAGED: {
     exit: Exit.catalog,
-    hint: 'Move the file away to begin a new catalog; what is on the drives stays as it is.',
+    hint: 'What is on the drives stays as it is. multivolumecopy adopt -o DRIVE sets the file aside and makes a new catalog from the drives.',
   },
   DRIVE_FAILED: {
     exit: Exit.driveFailed,

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Find a file of a backup set, or check a drive of it, from the files in .mvcopy alone.
+
+    mvcopy_find.py find DRIVE TEXT    which drive holds the paths that have TEXT in them
+    mvcopy_find.py check DRIVE        sizes and SHA-256 of everything that is on this drive
+
+DRIVE is the folder where a drive is mounted. Nothing is written anywhere. Exit status: 0 found, or all is
+well; 1 nothing found, or something is wrong; 2 the drive's own lists are missing or damaged.
+Python 3.6 or later, no other program. The formats are described in formats.md.
+"""
+
+import hashlib
+import json
+import os
+import stat
+import sys
+
+
+def lines(path, kind):
+    """The objects of a .jsonl file, each when it is read; ValueError where the file is not whole."""
+    digest, count = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        header = file.readline()
+        head = json.loads(header.decode("utf-8"))
+        if head.get("multivolumecopy") != kind or head.get("version") != 1:
+            raise ValueError("no %s of version 1" % kind)
+        digest.update(header)
+        for line in file:
+            if line.startswith(b'{"entries":'):
+                end = json.loads(line.decode("utf-8"))
+                if end["sha256"] != digest.hexdigest() or file.read(1):
+                    raise ValueError("damaged")
+                return
+            digest.update(line)
+            count += 1
+            yield json.loads(line.decode("utf-8"))
+    raise ValueError("cut off")
+
+
+def shown(name):
+    """A name that is safe to print."""
+    return ascii(name)[1:-1] if not name.isprintable() else name
+
+
+def find(drive, text):
+    found = 0
+    path = os.path.join(drive, b".mvcopy", b"catalog.jsonl")
+    for entry in lines(path, "catalog"):
+        # Names are text in which a byte that is not UTF-8 is a lone surrogate, as in Python itself.
+        if text in entry.get("path", ""):
+            found += 1
+            where = "drive %d (%s)" % (entry["volume"], entry["label"])
+            print("%s  %s  %d bytes" % (shown(entry["path"]), where, entry["size"]))
+    return 0 if found else 1
+
+
+def fault(drive, entry):
+    """What is wrong with an entry of the manifest; None when nothing is."""
+    path = os.path.join(drive, os.fsencode(entry["path"]))
+    try:
+        mode = os.lstat(path)
+    except OSError as error:
+        return error.strerror
+    kinds = {"dir": stat.S_ISDIR, "symlink": stat.S_ISLNK, "file": stat.S_ISREG}
+    is_kind = kinds.get(entry["kind"])
+    if is_kind and not is_kind(mode.st_mode):
+        return "no %s any more" % entry["kind"]
+    if entry["kind"] == "symlink" and os.readlink(path) != os.fsencode(entry["target"]):
+        return "leads elsewhere"
+    if entry["kind"] != "file":
+        return None
+    if mode.st_size != entry["size"]:
+        return "%d bytes instead of %d" % (mode.st_size, entry["size"])
+    if not entry.get("digest", "").startswith("sha256:"):
+        return None
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+    except OSError as error:
+        return error.strerror
+    return None if "sha256:" + digest.hexdigest() == entry["digest"] else "other content"
+
+
+def check(drive):
+    checked = bad = 0
+    for entry in lines(os.path.join(drive, b".mvcopy", b"manifest.jsonl"), "manifest"):
+        # What this drive's file system could not hold is recorded only.
+        if entry.get("stored") is False:
+            continue
+        checked += 1
+        wrong = fault(drive, entry)
+        if wrong:
+            bad += 1
+            print("%s: %s" % (shown(entry["path"]), wrong))
+    print("%d entries checked, %d bad" % (checked, bad), file=sys.stderr)
+    return 1 if bad else 0
+
+
+def main(arguments):
+    # Whatever the locale is, a name must not stop the listing.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        if len(arguments) == 3 and arguments[0] == "find":
+            return find(os.fsencode(arguments[1]), arguments[2])
+        if len(arguments) == 2 and arguments[0] == "check":
+            return check(os.fsencode(arguments[1]))
+    except (OSError, ValueError, KeyError) as error:
+        print("the drive's own list cannot be used: %s" % error, file=sys.stderr)
+        return 2
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
