@@ -5,6 +5,7 @@ import * as path from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { makeHost } from '../helpers/cli.js'
 import { type DriveOptions, MiB, makeDrive } from '../helpers/drives.js'
+import { rootTest } from '../helpers/root.js'
 import { isRoot, sh, tempDir } from '../helpers/temp.js'
 import { walk } from '../helpers/walk.js'
 
@@ -106,4 +107,34 @@ for (const [name, options] of Object.entries(kinds)) {
   }
   if (isRoot) test.serial(title, body)
   else test.serial.skip(`${title} (needs root)`, body)
+}
+
+/** Files of a few bytes, and one for which space is claimed before it is written. */
+const FEW = 200
+const claims = {
+  'the lists': { when: '2..3', large: 0 },
+  'a large file': { when: '2', large: 1_200_000 },
+}
+for (const [what, { when, large }] of Object.entries(claims)) {
+  rootTest(`a claim for ${what} that finds no room is made again after a flush`, async (t) => {
+    const drive = makeDrive({ fs: 'ext4', size: 16 * MiB })
+    try {
+      const host = makeHost()
+      const source = tempDir('source')
+      for (let n = 0; n < FEW; n += 1) fs.writeFileSync(path.join(source, `f${n}`), `${n}`)
+      if (large > 0) fs.writeFileSync(path.join(source, 'large'), Buffer.alloc(large, 1))
+      const log = path.join(tempDir('trace'), 'log')
+      const inject = `inject=fallocate:error=ENOSPC:when=${when}`
+      const under = ['strace', '-f', '-qq', '-o', log, '-e', 'trace=fallocate,syncfs', '-e', inject]
+      const run = await host.run([source, '-o', drive.path, '-w', '1'], { under })
+      const calls = fs.readFileSync(log, 'utf8')
+      t.is(run.code, 0, run.stderr + calls)
+      t.true(/INJECTED.*syncfs.*fallocate/s.test(calls), calls)
+      const names = fs.readdirSync(drive.path).filter((name) => /^(f[0-9]|large)/.test(name))
+      t.is(names.length, FEW + (large > 0 ? 1 : 0))
+      sh('env', '-C', drive.path, 'sha256sum', '-c', '--quiet', '.mvcopy/SHA256SUMS')
+    } finally {
+      drive.dispose()
+    }
+  })
 }

@@ -174,6 +174,9 @@ impl<'a> Committer<'a> {
 
     fn commit_group(&mut self) -> Result<Flushed> {
         self.drive.check_mounted()?;
+        if let Err(e) = self.keep_room() {
+            return self.condemn(e);
+        }
         let mut bytes = Vec::new();
         let mut kept = Vec::with_capacity(self.ready.len());
         for mut ready in std::mem::take(&mut self.ready) {
@@ -194,17 +197,11 @@ impl<'a> Committer<'a> {
                 Err(e) => self.fail(ready, &e, FileFault::Failed),
             }
         }
-        let lines = kept.iter().map(|r| ballast::lines(&r.item)).sum();
-        if let Err(e) = self.drive.grow_ballast(lines) {
-            // Without room for its lists a file is not on the drive: it is planned anew, for another one.
-            for ready in kept {
-                self.fail(ready, &e, FileFault::NoRoom);
-            }
-            self.ready_bytes = 0;
-            return Ok(Flushed::Good);
-        }
         self.ready = kept;
         self.ready_bytes = 0;
+        if self.ready.is_empty() {
+            return Ok(Flushed::Good);
+        }
         // Files that are written from here on belong to the next group.
         self.temp = None;
         let barrier = self
@@ -307,6 +304,32 @@ impl<'a> Committer<'a> {
     }
 
     /// Gives up everything that was not promised, after a failed barrier.
+    /// Keeps room for the lines of the group in hand. Without room for its lines a file is not on the drive:
+    /// what is too much, from the end, has failed for lack of room and is planned anew.
+    ///
+    /// # Errors
+    /// A flush failed.
+    fn keep_room(&mut self) -> Result<()> {
+        let lines: Vec<u64> = self.ready.iter().map(|r| ballast::lines(&r.item)).collect();
+        if self.drive.grow_ballast(lines.iter().sum()).is_ok() {
+            return Ok(());
+        }
+        // XFS keeps several blocks for each file that it has not given its place on the disk yet, and
+        // fallocate(2), unlike write(2), doesn't wait for that: after a flush they are free.
+        self.drive.barrier()?;
+        let mut most = lines.len();
+        while most > 0 {
+            let Err(e) = self.drive.grow_ballast(lines[..most].iter().sum()) else {
+                break;
+            };
+            most /= 2;
+            for ready in self.ready.split_off(most) {
+                self.fail(ready, &e, FileFault::NoRoom);
+            }
+        }
+        Ok(())
+    }
+
     fn condemn(&mut self, e: Error) -> Result<Flushed> {
         let mut condemned = std::mem::take(&mut self.committed);
         // What was renamed already stands under its final name and is ours: the next copy replaces it.

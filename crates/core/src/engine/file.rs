@@ -97,6 +97,8 @@ pub struct Work {
     pub how: How,
     /// Whether something of ours stands under its final name.
     pub replaces: bool,
+    /// It found no room before, and what was written until then has been flushed since.
+    pub again: bool,
 }
 
 impl Work {

@@ -38,8 +38,8 @@ pub(super) struct Writer<'a> {
     pub(super) outcome: Outcome,
     pub(super) barrier_failures: u32,
     pub(super) full: bool,
-    /// Condemned by a failed barrier: copied once more.
-    pub(super) retries: Vec<Ready>,
+    /// Copied once more after the next flush: condemned by a failed barrier, or without room before it.
+    pub(super) retries: Vec<Work>,
     pub(super) tried: bool,
     /// Hard-linked files (device and inode) of which a first name is under way: neither promised nor failed.
     pub(super) in_hand: HashSet<(u64, u64)>,
@@ -108,7 +108,8 @@ impl Writer<'_> {
                 return Err(Error::cancelled());
             }
             let ended = !feeding && copiers.in_flight() == 0;
-            let due = epoch_start.elapsed() >= self.options.epoch
+            let due = !self.retries.is_empty()
+                || epoch_start.elapsed() >= self.options.epoch
                 || committer.waiting() >= EPOCH_ENTRIES
                 || committer.ready_bytes >= self.options.epoch_bytes;
             if ended || (due && committer.waiting() > 0) {
@@ -184,6 +185,7 @@ impl Writer<'_> {
             temp,
             how,
             replaces,
+            again: false,
         }))
     }
 
@@ -212,6 +214,15 @@ impl Writer<'_> {
             Made::Ready(item, seen) => committer.push(ready(work, item, seen, true)),
             Made::Directory(item, seen) | Made::Recorded(item, seen) => {
                 committer.push(ready(work, item, seen, false));
+            }
+            // What is written and not flushed may take more than it will in the end (see `keep_room`).
+            Made::Failed(error)
+                if error.fault == FileFault::NoRoom && !work.again && committer.waiting() > 0 =>
+            {
+                self.retries.push(Work {
+                    again: true,
+                    ..work
+                });
             }
             Made::Failed(error) => self.work_failed(&work, error)?,
             Made::Cancelled => self.outcome.stopped = true,
@@ -289,22 +300,19 @@ impl Writer<'_> {
                 condemned.len()
             ),
         });
-        self.retries = condemned;
+        self.retries
+            .extend(condemned.into_iter().map(|ready| ready.work));
         Ok(())
     }
 
-    /// Copies once more what a failed barrier condemned.
+    /// Copies once more what waits for that.
     fn retry(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<()> {
-        for condemned in std::mem::take(&mut self.retries) {
+        for work in std::mem::take(&mut self.retries) {
             let Some(temp) = self.temp_dir(committer)? else {
                 continue;
             };
             let id = committer.next_temp();
-            let work = Work {
-                id,
-                temp,
-                ..condemned.work
-            };
+            let work = Work { id, temp, ..work };
             while !copiers.has_room() {
                 if let Some((work, made)) = copiers.next(Duration::from_millis(100))? {
                     self.take(committer, work, made)?;
