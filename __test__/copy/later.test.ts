@@ -74,6 +74,46 @@ rootTest(
   },
 )
 
+rootTest(
+  'a drive that comes in only for what is to be renamed or removed is served, named before, and asked for by nobody',
+  async (t) => {
+    const host = makeHost()
+    const source = makeSource({ a: 4 * MiB, b: 4 * MiB, c: 4 * MiB, d: 3 * MiB })
+    const drives = [makeDrive({ size }), makeDrive({ size })] as [Drive, Drive]
+    ended(t, await host.run([source, ...drives.flatMap((drive) => ['-o', drive.path])]), 0)
+    const [first, second] = drives
+    first.unmount()
+    fs.rmSync(`${source}/a`)
+    fs.renameSync(`${source}/b`, `${source}/bb`)
+    const away = await host.run([source, '-o', second.path, '--delete'])
+    ended(t, away, 0)
+    t.regex(
+      away.stderr,
+      /when drive 1 \(src-\w+-1\) is next in: 1 file to be renamed, 1 file to be removed$/m,
+    )
+    const { stdout } = await host.run(['status'])
+    t.regex(stdout, /^removed from source +1 file \(4.19 MB\) on drive 1 /m)
+    t.regex(stdout, /^to be renamed +1 file \(4.19 MB\) on drive 1 /m)
+    // Now something is wanted of drive 2, and the user brings drive 1 first.
+    put(source, 'd', 2 * MiB, 1_700_000_100)
+    second.unmount()
+    const terminal = onTerminal(t, host, [source, '-o', second.path, '--delete'])
+    await terminal.expect(/Please insert drive 2 \(/)
+    await drivePrompt(terminal)
+    first.remount()
+    terminal.send(`${first.path}\r`)
+    await terminal.expect(/has been done \(1 file renamed, 1 file\s+removed\)/)
+    await drivePrompt(terminal)
+    first.unmount()
+    second.remount()
+    terminal.send('c\r')
+    await closes(t, terminal, 0)
+    t.notRegex(terminal.transcript(), /is next in/)
+    first.remount()
+    assertUnionEquals(t, source, drives)
+  },
+)
+
 test('new and changed files are written, the others keep their inode', async (t) => {
   const { host, source, out } = await backedUp(t)
   const inode = fs.statSync(`${out}/one/a`).ino

@@ -221,7 +221,7 @@ rootTest(
     const run = await makeHost().run([source, '-o', drive.path])
     ended(t, run, 23)
     const huge = run.stderr.indexOf('huge')
-    t.true(huge >= 0 && huge < run.stderr.indexOf('(new)'), run.stderr)
+    t.true(huge >= 0 && huge < run.stderr.indexOf(', new, at'), run.stderr)
     t.notRegex(run.stderr, /needed for|insert/)
     t.deepEqual(differences(source, drive.path), ['missing: huge (file)'])
     const terminal = onTerminal(t, makeHost(), [source, '-o', makeDrive({ size: 16 * MiB }).path])

@@ -340,8 +340,8 @@ test('at a terminal each drive has a bar, and no line is wider than the terminal
   const host = makeHost()
   const source = makeSource({ a: 6 * MiB, b: 6 * MiB, c: 6 * MiB })
   for (const [env, bar] of [
-    [{}, /drive 1 "src-\S+" .*█+░+ +\d\d% /],
-    [{ LANG: 'C' }, /drive 1 "src-\S+" .*\[=*#+\.+\] +\d\d% /],
+    [{}, /drive 1 \(src-\S+\) .*█+░+ +\d\d% /],
+    [{ LANG: 'C' }, /drive 1 \(src-\S+\) .*\[=*#+\.+\] +\d\d% /],
   ] as const) {
     const terminal = onTerminal(t, host, ['plan', source, '--volume-size', '15Mi'], { env })
     await closes(t, terminal, 0)

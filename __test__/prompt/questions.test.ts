@@ -4,7 +4,7 @@ import { askForVolume, confirm } from '../../src/prompt/questions.js'
 import { FakePrompter } from './fake.js'
 
 const question = {
-  wanted: 'drive 2 "blue"',
+  wanted: 'drive 2 (blue)',
   full: 'drive 1 is complete.',
   path: '/mnt/usb',
   list: () => ['drive 1  full', 'drive 2  empty'],
@@ -16,7 +16,7 @@ test('the question says what is done, what is wanted, where, and the keys', asyn
   t.deepEqual(await askForVolume(prompter, question), { action: 'continue' })
   const [asked = []] = prompter.asked
   t.is(asked[0], 'drive 1 is complete.')
-  t.regex(asked[1] ?? '', /drive 2 "blue".*\/mnt\/usb/)
+  t.regex(asked[1] ?? '', /drive 2 \(blue\).*\/mnt\/usb/)
   t.regex(asked.at(-1) ?? '', /c = go on.*q = stop.*\?/)
 })
 

@@ -110,6 +110,7 @@ const events: readonly RunEvent[] = [
     unplaced: { files: 1, bytes: 9e12 },
     left: { files: 3, bytes: 1e9 },
     volumes: [{ number: 1 }],
+    waiting: [{ number: 2, label: 'blue', renames: 1, removals: 3 }],
     seconds: 75,
   },
 ]

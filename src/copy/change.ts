@@ -61,6 +61,8 @@ export interface DriveChangeParts {
   readonly done: ReadonlySet<number>
   /** Even a drive that nothing is known of yet is wanted only by its number: the plan is not made anew. */
   readonly byNumber?: boolean
+  /** Does on a drive of the set what waits for it besides copying; undefined where nothing does. */
+  readonly serve: (output: FsName, seen: Look) => Promise<string | undefined>
   /** Where drives are looked for; a path that the user types joins them. */
   readonly outputs: FsName[]
   /** What the new drive at an output becomes; undefined where nothing of what is left fits on it. */
@@ -219,7 +221,11 @@ export class DriveChange {
           return { no: [sentence, why], expected: true }
         }
         if ((verdict.known || this.#p.byNumber) && !wanted.alsoGood.has(verdict.number)) {
-          return no(sentence, `Nothing is to be copied to it; ${wantedName(wanted)} is wanted.`)
+          const served = this.#p.byNumber ? undefined : await this.#p.serve(output, seen)
+          return no(
+            sentence,
+            `${served ?? 'Nothing is to be copied to it'}; ${wantedName(wanted)} is wanted.`,
+          )
         }
         return { use: await this.#p.drives.openKnown(output, facts, verdict) }
       case 'blank':

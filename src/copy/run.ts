@@ -96,6 +96,7 @@ async function steps(r: Looked): Promise<{ exit: ExitCode; writer: VolumeWriter 
       ),
     ])
     await writer.writeAll()
+    writer.noteWaiting()
   } finally {
     await writer.closeAll()
     if (catalog.hasSeveralCopies()) await catalog.endCopies(run)

@@ -15,17 +15,18 @@ import type { Progress as JobProgress } from '../native/job.js'
 import type { FsName } from '../native/names.js'
 import type { Catalog, CopyOutcome, Tally } from '../native/set.js'
 import type { PlanSummary } from '../plan/page.js'
-import type { VolumeName } from '../report/reporter.js'
+import type { SummaryEvent, VolumeName } from '../report/reporter.js'
 import { counted, driveName } from '../set/messages.js'
 import { timeStep } from './adopting.js'
 import { DriveChange, NoDrive, type Wanted } from './change.js'
-import { type CopyPlan, copiesOf, copyOf, planCopies, plus } from './copies.js'
+import { type CopyPlan, copiesOf, planCopies, plus } from './copies.js'
 import type { Drives, Mounted } from './drives.js'
 import { OpenDrives } from './open.js'
 import type { CopyOptions } from './options.js'
 import { type PlanInForce, Planner } from './planning.js'
 import type { Removal } from './scan.js'
 import { type RunTally, tellErrors } from './tally.js'
+import { Upkeep } from './upkeep.js'
 
 /** Milliseconds after which a group of files is made durable. */
 const EPOCH_MS = 5000
@@ -38,16 +39,6 @@ const STOPPED = {
   nobody: Exit.needed,
   'read-only': Exit.driveFailed,
 } as const
-
-/** What was done on a drive before the copying. */
-interface AppliedNow {
-  readonly removed: number
-  readonly renamed: number
-  /** Whether there is another plan to be made. */
-  readonly changed: boolean
-}
-
-const NOTHING: AppliedNow = { removed: 0, renamed: 0, changed: false }
 
 /** What a writer works with. */
 export interface WriterParts {
@@ -72,6 +63,7 @@ export class VolumeWriter {
   /** Volumes that this run is done with. */
   readonly #done = new Set<number>()
   readonly #plan: PlanInForce
+  readonly #upkeep: Upkeep
   #total = { files: 0, bytes: 0 }
   #unchanged = 0
   #index = 0
@@ -82,6 +74,7 @@ export class VolumeWriter {
   #later: readonly CopyPlan[] = []
   /** What found no room in the copies before it. */
   #leftOver: PlanSummary['unplaced'] = { entries: 0, files: 0, bytes: 0 }
+  #waiting: SummaryEvent['waiting'] = []
   /** What to say at the next drive change. */
   #full: string | undefined
   /** What is gone from the sources, and whether it is removed from the drives that come in. */
@@ -100,8 +93,16 @@ export class VolumeWriter {
         isOpen: (number) => this.#open.has(number),
         removesGone: () => this.removal.removes,
       })
+    this.#upkeep = new Upkeep({
+      ...parts,
+      open: this.#open,
+      plan: this.#plan,
+      removal: () => this.removal,
+      copy: () => this.#copy,
+    })
     this.#change = new DriveChange({
       ...parts,
+      serve: (output, seen) => this.#upkeep.serve(output, seen),
       byNumber: parts.fixedPlan !== undefined,
       done: this.#done,
       outputs: this.#outputs,
@@ -175,7 +176,7 @@ export class VolumeWriter {
   async #writeCopy(): Promise<boolean> {
     for (;;) {
       // Again when all is written: older versions whose newer one came onto another drive may go then.
-      await this.#applyToIdle()
+      await this.#upkeep.serveIdle(this.#outputs)
       if (this.#plan.volumes.length === 0) return true
       if (!(await this.writePlanned())) return false
     }
@@ -199,26 +200,6 @@ export class VolumeWriter {
       if (tally.interrupted) return false
     }
     return true
-  }
-
-  /** Renames, removes and mends on the drives of this set that are in and that the plan gives nothing. */
-  async #applyToIdle(): Promise<void> {
-    const { drives, catalog } = this.#p
-    const wanted = new Set(this.#plan.volumes.map(({ number }) => number))
-    for (const output of this.#outputs) {
-      const { verdict, facts } = await drives.look(output)
-      if (verdict.kind !== 'volume-of-set' || verdict.clone || wanted.has(verdict.number)) continue
-      if (this.#copy !== undefined && copyOf(catalog, verdict, facts) !== this.#copy) continue
-      if (!(await catalog.hasWork(verdict.number, this.removal.removes))) continue
-      const open = this.#open.get(verdict.number)
-      const mounted = open ?? (await drives.openKnown(output, facts, verdict))
-      if (open === undefined) await this.#open.opened(mounted)
-      const applied = await this.#apply(mounted)
-      await this.#close(mounted, true, undefined, applied)
-      this.#plan.invalidate()
-      // A rename that the drive cannot have makes something to copy.
-      if (applied.changed) await this.#replan()
-    }
   }
 
   /** The drive to write next, open and recovered. */
@@ -286,7 +267,7 @@ export class VolumeWriter {
       available: mounted.facts.space?.free ?? 0,
     })
     this.#index += 1
-    const applied = await this.#apply(mounted)
+    const applied = await this.#upkeep.apply(mounted)
     if (applied.changed) this.#plan.invalidate()
     if (options.adopt || options.selectIndex !== undefined) await this.#adopt(mounted)
     await this.#replan()
@@ -333,7 +314,7 @@ export class VolumeWriter {
     this.#p.drives.justFilled = volume.id
     // A file that was planned for it and is not there, for whatever reason, leaves it unfinished.
     const missing = outcome === undefined ? 0 : outcome.failed + outcome.foreign + outcome.changing
-    await this.#close(mounted, !tally.interrupted && missing === 0, outcome, applied)
+    await this.#upkeep.close(mounted, !tally.interrupted && missing === 0, outcome, applied)
     tally.volumes.push(name)
     // Broken off: what is left is more than the plan for the other drives.
     if (tally.interrupted) this.#plan.invalidate()
@@ -342,26 +323,6 @@ export class VolumeWriter {
       /^d/,
       'D',
     )
-  }
-
-  async #apply(mounted: Mounted): Promise<AppliedNow> {
-    const { context, tally } = this.#p
-    if (mounted.fresh) return NOTHING
-    context.report.phaseStart('delete')
-    const applied = await mounted.drive.apply(this.removal.removes, {
-      signal: context.stop.orderly,
-      onErrors: tellErrors(context.report),
-    })
-    context.report.phaseEnd()
-    if (applied.removedFiles > 0) this.#plan.cleared(mounted.volume.number, applied.left === 0)
-    tally.removed += applied.removedFiles
-    tally.renamed += applied.renamedFiles
-    tally.failed += applied.left
-    return {
-      removed: applied.removedFiles,
-      renamed: applied.renamedFiles,
-      changed: applied.givenUp > 0,
-    }
   }
 
   async #adopt(mounted: Mounted): Promise<void> {
@@ -377,28 +338,6 @@ export class VolumeWriter {
     )
   }
 
-  async #close(
-    mounted: Mounted,
-    complete: boolean,
-    outcome: CopyOutcome | undefined,
-    { removed, renamed } = NOTHING,
-  ): Promise<void> {
-    const { report } = this.#p.context
-    const { volume } = mounted
-    const closed = await this.#open.close(mounted, complete)
-    report.event({
-      type: 'volume-closed',
-      volume: { number: volume.number, label: volume.label },
-      path: mounted.path,
-      complete,
-      written: { files: outcome?.files ?? 0, bytes: outcome?.bytes ?? 0 },
-      removed,
-      kept: closed.files - (outcome?.files ?? 0),
-      renamed,
-      failed: outcome === undefined ? 0 : outcome.failed + outcome.foreign,
-    })
-  }
-
   /** Closes what is open, complete or not: nothing of the plan was meant for it any more. */
   async closeAll(): Promise<void> {
     for (const mounted of this.#open.all()) {
@@ -406,7 +345,7 @@ export class VolumeWriter {
         const { number: own } = mounted.volume
         const planned = [...this.#plan.volumes, ...this.#later.flatMap(({ volumes }) => volumes)]
         const unfinished = planned.some(({ number }) => number === own)
-        await this.#close(mounted, !unfinished && !this.#p.tally.interrupted, undefined)
+        await this.#upkeep.close(mounted, !unfinished && !this.#p.tally.interrupted, undefined)
       } catch (error) {
         this.#open.leave(mounted, error)
       }
@@ -456,6 +395,11 @@ export class VolumeWriter {
     )
   }
 
+  /** Finds out what drives that were not in have to come in for, for the summary. */
+  noteWaiting(): void {
+    this.#waiting = this.#upkeep.waiting()
+  }
+
   /** The summary at the end. */
   tellSummary(exit: ExitCode, seconds: number): void {
     const { context, tally } = this.#p
@@ -478,6 +422,7 @@ export class VolumeWriter {
       unplaced: { files: this.unplaced.files, bytes: this.unplaced.bytes },
       left,
       volumes: tally.volumes,
+      waiting: this.#waiting,
       seconds,
     })
   }

@@ -258,6 +258,11 @@ export class Catalog {
     return call(() => this.#native.goneRoom())
   }
 
+  /** What waits for the volumes besides copying: regular files to rename, and gone from their sources. */
+  waitingWork(): { volume: number; renames: number; removals: number }[] {
+    return call(() => this.#native.waitingWork())
+  }
+
   /** Of what the stored plan gives to a volume, the first entries whose path is odd (bits of the plan's `Flag`). */
   plannedOdd(
     run: number,

@@ -8,7 +8,7 @@ import { EOF, type Prompter } from './prompter.js'
 
 /** What the drive-change question is about. Texts are for people, names in them displayed. */
 export interface VolumeQuestion {
-  /** The drive that is wanted: `'drive 3'`, `'drive 2 "blue"'`, `'a new drive (number 3)'`. */
+  /** The drive that is wanted: `'drive 3'`, `'drive 2 (blue)'`, `'a new drive (number 3)'`. */
   readonly wanted: string
   /** What to say first: which drive is done, or why the one that is there will not do. */
   readonly full?: string | readonly string[] | undefined

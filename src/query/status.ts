@@ -49,12 +49,13 @@ function asObjects({ set, file, sources }: KnownSet, status: Status): object[] {
       catalog: file,
       sources: sources.map(({ path, prefix, isFile }) => ({ path, prefix, isFile })),
     },
-    ...volumes.map(({ volume, all, gone, superseded, alone, staleList }) => ({
+    ...volumes.map(({ volume, all, gone, renamed, superseded, alone, staleList }) => ({
       type: 'volume',
       ...volumeFields(volume),
       files: all.files,
       bytes: all.bytes,
       gone,
+      renamed,
       superseded,
       alone,
       staleList,
@@ -109,6 +110,8 @@ function driveLines(
     v.capacity > 0
       ? `${bar(share, utf8)} ${String(Math.round(share * 100)).padStart(3)}%  ${sizeText(used)} of ${sizeText(v.capacity)}, ${sizeText(v.available)} free`
       : 'size unknown'
+  // What a lost drive held is no longer placed on it; its own row still tells how much it was.
+  const { files, bytes } = v.fate === 'lost' ? v : all
   const label = v.label === '' ? 'no label' : displayName(v.label)
   const verified =
     v.verified === 0
@@ -119,7 +122,7 @@ function driveLines(
   return [
     `  ${String(v.number).padStart(digits)}  ${label}: ${stateText(v)}${copyText(v, status)}`,
     `${indent}${room}`,
-    `${indent}${counted(all.files, 'file')} (${sizeText(all.bytes)}), first written ${dateText(v.created)}, last ${dateText(v.written)}${where}`,
+    `${indent}${counted(files, 'file')} (${sizeText(bytes)}), first written ${dateText(v.created)}, last ${dateText(v.written)}${where}`,
     `${indent}${verified}`,
   ]
 }
@@ -172,6 +175,7 @@ function sums(status: Status): string[] {
   for (const [title, pick] of [
     ['removed from source', (h: Held) => h.gone],
     ['older versions', (h: Held) => h.superseded],
+    ['to be renamed', (h: Held) => h.renamed],
   ] as const) {
     const some = inUse(status).filter((held) => pick(held).files > 0)
     some.forEach((held, n) => {

@@ -30,9 +30,12 @@ export interface Line {
   readonly text: string
 }
 
-/** `drive 2 "blue"`. */
+/** `drive 2 (blue)`. */
 export function volumeText(volume: VolumeName, name: DisplayName): string {
-  return `drive ${volume.number}${volume.label === undefined ? '' : ` "${name(volume.label)}"`}`
+  const { number, label } = volume
+  return label === undefined || label === ''
+    ? `drive ${number}`
+    : `drive ${number} (${name(label)})`
 }
 
 /** `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
@@ -57,7 +60,7 @@ export function eventLines(event: RunEvent, name: DisplayName, canvas?: Canvas):
     case 'volume-opened':
       return [
         strong(
-          `${volumeText(event.volume, name)}${event.fresh ? ' (new)' : ''} at ${name(event.path)}: ${formatSize(event.available)} free of ${formatSize(event.capacity)}`,
+          `${volumeText(event.volume, name)}${event.fresh ? ', new,' : ''} at ${name(event.path)}: ${formatSize(event.available)} free of ${formatSize(event.capacity)}`,
         ),
       ]
     case 'volume-closed': {
@@ -109,6 +112,13 @@ function summaryLines(event: SummaryEvent, name: DisplayName): Line[] {
     lines.push(warning(`${counted(event.vanished, 'file')} vanished or kept changing`))
   }
   if (event.unplaced.files > 0) lines.push(error(`${amount(event.unplaced)} fit on no drive`))
+  for (const drive of event.waiting) {
+    const what = [
+      ...(drive.renames > 0 ? [`${counted(drive.renames, 'file')} to be renamed`] : []),
+      ...(drive.removals > 0 ? [`${counted(drive.removals, 'file')} to be removed`] : []),
+    ]
+    lines.push(plain(`when ${volumeText(drive, name)} is next in: ${what.join(', ')}`))
+  }
   if (event.left.files > 0) {
     lines.push(warning(`${amount(event.left)} left; the same command again goes on from here`))
   }

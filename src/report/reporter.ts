@@ -204,6 +204,11 @@ export interface SummaryEvent {
   /** What is planned but not done: the same command goes on from there. */
   readonly left: { readonly files: number; readonly bytes: number }
   readonly volumes: readonly VolumeName[]
+  /** What drives that were not in have to come in for, besides copying: files to be renamed, to be removed. */
+  readonly waiting: readonly (VolumeName & {
+    readonly renames: number
+    readonly removals: number
+  })[]
   readonly seconds: number
 }
 

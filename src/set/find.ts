@@ -142,7 +142,7 @@ function several({ found, broken }: Catalogs): UserError {
     broken.length === 0 ? '' : `; ${broken.map(({ message }) => message).join('; ')}`
   return usageError(
     'There is more than one set.',
-    `Name one with --set or --catalog: ${names(found)}${unreadable}.`,
+    `Name one with --set or --catalog, or one of its drives with -o: ${names(found)}${unreadable}.`,
   )
 }
 

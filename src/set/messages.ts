@@ -4,12 +4,11 @@ import type { RunContext } from '../context.js'
 import { CancelledError } from '../native/errors.js'
 import { displayName } from '../native/names.js'
 import { confirm } from '../prompt/questions.js'
+import { volumeText } from '../report/render.js'
 
 /** A drive by number and label. */
 export function driveName(number: number, label: string | undefined): string {
-  return label === undefined || label === ''
-    ? `drive ${number}`
-    : `drive ${number} (${displayName(label)})`
+  return volumeText({ number, ...(label === undefined ? {} : { label }) }, displayName)
 }
 
 /** A count with its noun. */

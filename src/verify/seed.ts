@@ -204,6 +204,7 @@ function tellObjects(found: SeedReport, exit: ExitCode, seconds: number, reporte
     vanished: found.gone,
     unplaced: nothing,
     left: nothing,
+    waiting: [],
     volumes: found.volume === undefined ? [] : [{ number: found.volume }],
     seconds,
     verify: {

@@ -19,6 +19,17 @@ pub struct VolumeBytesJs {
     pub bytes: f64,
 }
 
+/// What a drive has to come in for, besides copying.
+#[napi(object)]
+pub struct WaitingJs {
+    /// The volume's number.
+    pub volume: u32,
+    /// Regular files that have another name now.
+    pub renames: f64,
+    /// Regular files that are gone from their sources.
+    pub removals: f64,
+}
+
 /// Copies a catalog to a new file, as it is at this moment; the original is only read and not locked.
 ///
 /// # Errors
@@ -46,6 +57,21 @@ impl Catalog {
                 .map(|(volume, bytes)| VolumeBytesJs {
                     volume,
                     bytes: bytes as f64,
+                })
+                .collect())
+        })
+    }
+
+    /// What waits for the volumes besides copying, by volume.
+    #[napi(catch_unwind)]
+    pub fn waiting_work(&self, env: &Env) -> Result<Vec<WaitingJs>> {
+        self.with(env, |c| {
+            Ok(c.waiting_work()?
+                .into_iter()
+                .map(|w| WaitingJs {
+                    volume: w.volume,
+                    renames: w.renames as f64,
+                    removals: w.removals as f64,
                 })
                 .collect())
         })

@@ -323,6 +323,8 @@ pub struct HeldJs {
     pub all: AmountJs,
     /// Of these: removed from the source.
     pub gone: AmountJs,
+    /// Of these: under another name in the source now.
+    pub renamed: AmountJs,
     /// Of these: older versions of what another drive has.
     pub superseded: AmountJs,
     /// Of these: in no source, and on no other drive.
@@ -384,6 +386,7 @@ impl From<Held> for HeldJs {
             volume: h.volume.into(),
             all: amount(h.all),
             gone: amount(h.gone),
+            renamed: amount(h.renamed),
             superseded: amount(h.superseded),
             alone: amount(h.alone),
             stale_list: h.stale_list,

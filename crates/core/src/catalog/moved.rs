@@ -8,11 +8,13 @@
 //! What a row means follows from placement and entry each time it is looked at; [`Catalog::settle_moves`] drops
 //! those that mean nothing any more.
 
+use std::collections::BTreeMap;
+
 use rusqlite::params;
 
 use super::Catalog;
 use super::order::Row;
-use super::place::{COLUMNS, HOLDS, Key, Placed, THIS_RUN, from_row};
+use super::place::{COLUMNS, HOLDS, Key, NOT_LOST, Placed, THIS_RUN, from_row};
 use crate::error::Result;
 use crate::format::item::Item;
 use crate::meta::Kind;
@@ -48,6 +50,17 @@ pub struct Move {
     pub to: Key,
     /// For a directory, its own number under the new key; else 0.
     pub child: i64,
+}
+
+/// What a drive has to come in for, besides copying.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// The volume's number.
+    pub volume: u32,
+    /// Regular files that have another name now.
+    pub renames: u64,
+    /// Regular files that are gone from their sources.
+    pub removals: u64,
 }
 
 impl Catalog {
@@ -300,6 +313,44 @@ impl Catalog {
                 }
             }
         }
+    }
+
+    /// What waits for the volumes, by volume: regular files to be renamed, and regular files that this run found
+    /// gone from their sources. What is on a lost volume waits for nothing.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn waiting_work(&self) -> Result<Vec<Waiting>> {
+        let mut all: BTreeMap<u32, Waiting> = BTreeMap::new();
+        let mut count = |sql: &str, add: fn(&mut Waiting, u64)| -> Result<()> {
+            let mut stmt = self.conn.prepare(sql)?;
+            let mut rows = stmt.query([])?;
+            while let Some(row) = rows.next()? {
+                let volume = row.get(0)?;
+                let waiting = all.entry(volume).or_insert_with(|| Waiting {
+                    volume,
+                    ..Waiting::default()
+                });
+                add(waiting, row.get::<_, i64>(1)? as u64);
+            }
+            Ok(())
+        };
+        count(
+            &format!(
+                "SELECT p.volume, count(*) FROM moved n JOIN placement p ON p.dir = n.from_dir AND p.name = n.from_name \
+                 AND p.volume = n.volume WHERE n.dir <> 0 AND p.kind = 0 AND {NOT_LOST} GROUP BY p.volume"
+            ),
+            |waiting, n| waiting.renames = n,
+        )?;
+        count(
+            &format!(
+                "SELECT p.volume, count(*) FROM entry e JOIN placement p ON p.dir = e.dir AND p.name = e.name \
+                 WHERE e.gone <> 0 AND e.gone = {THIS_RUN} AND p.kind = 0 AND NOT {MOVED} AND {NOT_LOST} \
+                 GROUP BY p.volume"
+            ),
+            |waiting, n| waiting.removals = n,
+        )?;
+        Ok(all.into_values().collect())
     }
 
     fn was_left(&self, volume: u32, key: &Key) -> Result<bool> {

@@ -4,7 +4,7 @@
 //! volume is all that is kept. It sees the set as it was after the last run, and only reads.
 
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::Catalog;
 use super::schema::ROOT_PARENT;
@@ -62,6 +62,8 @@ pub struct Held {
     pub all: Amount,
     /// Of these: removed from the source.
     pub gone: Amount,
+    /// Of these: under another name in the source now.
+    pub renamed: Amount,
     /// Of these: older versions, of which a newer one is on a volume in use.
     pub superseded: Amount,
     /// Of these: in no source, and on no other volume that is there.
@@ -114,6 +116,8 @@ struct Version {
     kind: u8,
     size: u64,
     time: (i64, i64),
+    /// It belongs to an entry of another name now.
+    renamed: bool,
 }
 
 impl Version {
@@ -165,7 +169,11 @@ impl Catalog {
         )?;
         let mut copies = copies.query([ROOT_PARENT])?;
         copies.advance()?;
-        let mut of_entry = Vec::new();
+        let mut renamed = self
+            .conn
+            .prepare("SELECT volume FROM moved WHERE from_dir = ?1 AND from_name = ?2")?;
+        let any_moves = self.any_moves()?;
+        let mut of_entry: Vec<Version> = Vec::new();
         let mut seen = 0u32;
         while let Some(row) = entries.next()? {
             seen += 1;
@@ -185,9 +193,19 @@ impl Catalog {
                         kind: copy.get(3)?,
                         size: copy.get::<_, i64>(4)? as u64,
                         time: (copy.get(5)?, copy.get(6)?),
+                        renamed: false,
                     });
                 }
                 copies.advance()?;
+            }
+            if any_moves && !of_entry.is_empty() {
+                let mut rows = renamed.query(params![dir, name])?;
+                while let Some(row) = rows.next()? {
+                    let volume: u32 = row.get(0)?;
+                    for copy in of_entry.iter_mut().filter(|c| c.volume == volume) {
+                        copy.renamed = true;
+                    }
+                }
             }
             let entry = Entry {
                 kind: row.get(2)?,
@@ -238,6 +256,7 @@ impl Held {
             volume,
             all: Amount::default(),
             gone: Amount::default(),
+            renamed: Amount::default(),
             superseded: Amount::default(),
             alone: Amount::default(),
         }
@@ -308,6 +327,10 @@ impl Status {
                 continue;
             };
             held.all.add(copy.size);
+            if copy.renamed {
+                held.renamed.add(copy.size);
+                continue;
+            }
             if e.gone {
                 held.gone.add(copy.size);
             } else if !holds && newer {

@@ -1,0 +1,146 @@
+/**
+ * What is to be done on a drive besides copying: renames, removals, owners and times; and closing it.
+ *
+ * A drive that is in is served whether or not the plan gives it anything: at the outputs (`serveIdle`), and
+ * at the drive change, where the user brings one that only such work waits for (`serve`).
+ */
+
+import type { RunContext } from '../context.js'
+import type { FsName } from '../native/names.js'
+import type { Catalog, CopyOutcome } from '../native/set.js'
+import type { SummaryEvent } from '../report/reporter.js'
+import { counted } from '../set/messages.js'
+import type { Look } from '../volume/look.js'
+import { copyOf } from './copies.js'
+import type { Drives, Mounted } from './drives.js'
+import type { OpenDrives } from './open.js'
+import type { PlanInForce } from './planning.js'
+import type { Removal } from './scan.js'
+import { type RunTally, tellErrors } from './tally.js'
+
+/** What was done on a drive before the copying. */
+export interface AppliedNow {
+  /** Regular files. */
+  readonly removed: number
+  readonly renamed: number
+  /** Whether there is another plan to be made. */
+  readonly changed: boolean
+}
+
+export const NOTHING_APPLIED: AppliedNow = { removed: 0, renamed: 0, changed: false }
+
+/** What this works with. */
+export interface UpkeepParts {
+  readonly catalog: Catalog
+  readonly context: RunContext
+  readonly drives: Drives
+  readonly tally: RunTally
+  readonly open: OpenDrives
+  readonly plan: PlanInForce
+  /** What is gone from the sources, and whether it is removed. */
+  readonly removal: () => Removal
+  /** The copy of the set that is in hand; undefined for a set that has only one. */
+  readonly copy: () => number | undefined
+}
+
+/** Renames, removes, mends and closes. */
+export class Upkeep {
+  readonly #p: UpkeepParts
+
+  constructor(parts: UpkeepParts) {
+    this.#p = parts
+  }
+
+  /** Does on an open drive what waits for it. Rejects with `NativeError`. */
+  async apply(mounted: Mounted): Promise<AppliedNow> {
+    const { context, tally, plan, removal } = this.#p
+    if (mounted.fresh) return NOTHING_APPLIED
+    context.report.phaseStart('delete')
+    const applied = await mounted.drive.apply(removal().removes, {
+      signal: context.stop.orderly,
+      onErrors: tellErrors(context.report),
+    })
+    context.report.phaseEnd()
+    if (applied.removedFiles > 0) plan.cleared(mounted.volume.number, applied.left === 0)
+    tally.removed += applied.removedFiles
+    tally.renamed += applied.renamedFiles
+    tally.failed += applied.left
+    return {
+      removed: applied.removedFiles,
+      renamed: applied.renamedFiles,
+      changed: applied.givenUp > 0,
+    }
+  }
+
+  /** Closes a drive and tells what was written on it. Rejects with `NativeError`. */
+  async close(
+    mounted: Mounted,
+    complete: boolean,
+    outcome: CopyOutcome | undefined,
+    { removed, renamed } = NOTHING_APPLIED,
+  ): Promise<void> {
+    const { volume } = mounted
+    const closed = await this.#p.open.close(mounted, complete)
+    this.#p.context.report.event({
+      type: 'volume-closed',
+      volume: { number: volume.number, label: volume.label },
+      path: mounted.path,
+      complete,
+      written: { files: outcome?.files ?? 0, bytes: outcome?.bytes ?? 0 },
+      removed,
+      kept: closed.files - (outcome?.files ?? 0),
+      renamed,
+      failed: outcome === undefined ? 0 : outcome.failed + outcome.foreign,
+    })
+  }
+
+  /** What drives that were not in have to come in for, besides copying. */
+  waiting(): SummaryEvent['waiting'] {
+    const { catalog, removal } = this.#p
+    const volumes = catalog.volumes()
+    return catalog.waitingWork().flatMap(({ volume, renames, removals }) => {
+      const label = volumes.find(({ number }) => number === volume)?.label
+      const some = { renames, removals: removal().removes ? removals : 0 }
+      return label === undefined || some.renames + some.removals === 0
+        ? []
+        : [{ number: volume, label, ...some }]
+    })
+  }
+
+  /** Serves the drives of this set at `outputs` that the plan gives nothing. Rejects with `NativeError`. */
+  async serveIdle(outputs: readonly FsName[]): Promise<void> {
+    const { drives, plan } = this.#p
+    const wanted = new Set(plan.volumes.map(({ number }) => number))
+    for (const output of outputs) {
+      const seen = await drives.look(output)
+      const { verdict } = seen
+      if (verdict.kind !== 'volume-of-set' || verdict.clone || wanted.has(verdict.number)) continue
+      await this.serve(output, seen)
+    }
+  }
+
+  /**
+   * Does on a drive of this set, of which nothing else is wanted, what waits for it, and closes it. The answer is
+   * what was done, as a sentence; undefined where there is nothing to do. Rejects with `NativeError`.
+   */
+  async serve(output: FsName, { verdict, facts }: Look): Promise<string | undefined> {
+    const { catalog, drives, open, plan, removal, copy } = this.#p
+    if (verdict.kind !== 'volume-of-set') return undefined
+    const inHand = copy()
+    if (inHand !== undefined && copyOf(catalog, verdict, facts) !== inHand) return undefined
+    if (!(await catalog.hasWork(verdict.number, removal().removes))) return undefined
+    const already = open.get(verdict.number)
+    const mounted = already ?? (await drives.openKnown(output, facts, verdict))
+    if (already === undefined) await open.opened(mounted)
+    const applied = await this.apply(mounted)
+    await this.close(mounted, true, undefined, applied)
+    plan.invalidate()
+    // A rename that the drive cannot have makes something to copy.
+    if (applied.changed) await plan.refresh()
+    const done = [
+      ...(applied.renamed > 0 ? [`${counted(applied.renamed, 'file')} renamed`] : []),
+      ...(applied.removed > 0 ? [`${counted(applied.removed, 'file')} removed`] : []),
+    ]
+    return `What waited for it has been done${done.length > 0 ? ` (${done.join(', ')})` : ''}. It may be unplugged now`
+  }
+}
