@@ -353,3 +353,58 @@ rootTest(
     t.deepEqual(fs.readdirSync(bay), [])
   },
 )
+
+/** A drive of the set with files that are none of its own, beside litter; the arguments of the next run. */
+async function withForeign(
+  t: Parameters<typeof ended>[0],
+): Promise<{ host: Host; out: string; args: string[] }> {
+  const { host, source, out } = await backedUp(t)
+  fs.mkdirSync(`${out}/theirs/deep/er`, { recursive: true })
+  fs.mkdirSync(`${out}/System Volume Information`)
+  for (const name of ['theirs/deep/x', 'one/beside', 'one/A', 'System Volume Information/y']) {
+    fs.writeFileSync(`${out}/${name}`, 'not ours')
+  }
+  fs.symlinkSync('/etc/passwd', `${out}/theirs/link`)
+  return { host, out, args: [source, '-o', out] }
+}
+
+test('what is foreign stays, but for --delete-foreign, which spares litter and other spellings of our names', async (t) => {
+  const { host, out, args } = await withForeign(t)
+  const before = whole(out)
+  ended(t, await host.run([...args, '--delete']), 0)
+  assertUnchanged(t, before, whole(out))
+  const guarded = await host.run([...args, '--delete-foreign', '--max-delete', '2'])
+  ended(t, guarded, 25)
+  t.regex(guarded.stderr, /3 foreign files .* would be removed .*--max-delete allows 2/)
+  for (const name of ['theirs/deep/x', 'theirs/link', 'one/beside']) {
+    t.true(fs.lstatSync(`${out}/${name}`).size > 0)
+  }
+  const run = await host.run([...args, '--delete-foreign'])
+  ended(t, run, 0)
+  t.regex(run.stderr, /3 foreign files \(16 B\) and 3 directories on drive 1 .* are removed/)
+  t.regex(run.stderr, /^ {2}one\/beside$/m)
+  t.false(fs.existsSync(`${out}/theirs`))
+  t.deepEqual(
+    fs.readdirSync(`${out}/one`).filter((name) => /beside|^A$/.test(name)),
+    ['A'],
+  )
+  t.true(fs.existsSync(`${out}/System Volume Information/y`))
+  t.true(fs.existsSync('/etc/passwd'))
+  const [source = ''] = args
+  t.deepEqual(
+    differences(source, out).filter((line) => !/one\/A|System Volume/.test(JSON.stringify(line))),
+    [],
+  )
+})
+
+test('--delete-foreign removes nothing from a drive that is new to the set', async (t) => {
+  const host = makeHost()
+  const source = makeSource({ a: 'a' })
+  const out = tempDir('out')
+  fs.writeFileSync(`${out}/theirs`, 'theirs')
+  ended(t, await host.run([source, '-o', out, '--delete-foreign']), 4)
+  ended(t, await host.run([source, '-o', out, '--delete-foreign', '-y']), 0)
+  t.is(fs.readFileSync(`${out}/theirs`, 'utf8'), 'theirs')
+  const both = await host.run([source, '-o', out, '--delete-foreign', '--adopt'])
+  ended(t, both, 2)
+})

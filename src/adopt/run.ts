@@ -118,6 +118,7 @@ async function compareOthers(
     filesFrom: undefined,
     nulSeparated: false,
     deletePolicy: 'keep',
+    deleteForeign: false,
     maxDelete: undefined,
     volumeSizes: [],
     adopt: true,

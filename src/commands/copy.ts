@@ -153,6 +153,10 @@ export class CopyCommand extends RunCommand {
     description: 'remove from the drives, without asking, what is gone from the source',
   })
   keep = Option.Boolean('--keep', false, { description: 'keep it there, without asking' })
+  deleteForeign = Option.Boolean('--delete-foreign', false, {
+    description:
+      'remove from drives of the set what the set knows nothing about; never from a drive that is new to it',
+  })
   maxDelete = Option.String('--max-delete', {
     validator: isCount,
     description: 'stop rather than remove more files than this',
@@ -259,6 +263,7 @@ export class CopyCommand extends RunCommand {
       filesFrom: pathOption('--files-from', this.filesFrom),
       nulSeparated: this.nul,
       deletePolicy: this.deletePolicy(),
+      deleteForeign: this.deleteForeign,
       maxDelete: this.maxDelete,
       volumeSizes: this.volumeSizes.map(volumeSize),
       pack: this.pack,
@@ -346,6 +351,12 @@ export class CopyCommand extends RunCommand {
         )
       }
     }
+    if (this.deleteForeign && this.adopt) {
+      throw usageError(
+        '--delete-foreign and --adopt contradict each other',
+        'Take the files over first; what is foreign then can be removed by a later run.',
+      )
+    }
     if (this.filesFrom !== undefined && sources.length > 1) {
       throw usageError('--files-from names files of one source', 'Give one SRC.')
     }
@@ -380,6 +391,7 @@ export class CopyCommand extends RunCommand {
         '-0': this.nul,
         '--delete': this.remove,
         '--keep': this.keep,
+        '--delete-foreign': this.deleteForeign,
         '--max-delete': this.maxDelete !== undefined,
         '--adopt': this.adopt,
         '--size-only': this.sizeOnly,

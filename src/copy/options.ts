@@ -56,6 +56,8 @@ export interface CopyOptions extends TalkOptions {
   /** `-0`: the names in `filesFrom` end with NUL instead of a newline. */
   readonly nulSeparated: boolean
   readonly deletePolicy: DeletePolicy
+  /** `--delete-foreign`: what the set knows nothing about is removed from drives that are of the set already. */
+  readonly deleteForeign: boolean
   /** `--max-delete N`: stop with 25 rather than remove more files than this. */
   readonly maxDelete: number | undefined
   /** `--volume-size`: most bytes used on drive 1, 2, …; the last one is repeated; empty: no cap. */

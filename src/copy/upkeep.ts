@@ -5,15 +5,18 @@
  * at the drive change, where the user brings one that only such work waits for (`serve`).
  */
 
+import prettyBytes from 'pretty-bytes'
 import type { RunContext } from '../context.js'
-import type { FsName } from '../native/names.js'
+import { Exit } from '../exit.js'
+import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, CopyOutcome } from '../native/set.js'
 import type { SummaryEvent } from '../report/reporter.js'
-import { counted } from '../set/messages.js'
+import { counted, driveName } from '../set/messages.js'
 import type { Look } from '../volume/look.js'
 import { copyOf } from './copies.js'
 import type { Drives, Mounted } from './drives.js'
 import type { OpenDrives } from './open.js'
+import type { CopyOptions } from './options.js'
 import type { PlanInForce } from './planning.js'
 import type { Removal } from './scan.js'
 import { type RunTally, tellErrors } from './tally.js'
@@ -32,6 +35,7 @@ export const NOTHING_APPLIED: AppliedNow = { removed: 0, renamed: 0, changed: fa
 /** What this works with. */
 export interface UpkeepParts {
   readonly catalog: Catalog
+  readonly options: CopyOptions
   readonly context: RunContext
   readonly drives: Drives
   readonly tally: RunTally
@@ -46,6 +50,8 @@ export interface UpkeepParts {
 /** Renames, removes, mends and closes. */
 export class Upkeep {
   readonly #p: UpkeepParts
+  /** Volumes from which what is foreign has been removed, or was to be. */
+  readonly #cleansed = new Set<number>()
 
   constructor(parts: UpkeepParts) {
     this.#p = parts
@@ -53,6 +59,50 @@ export class Upkeep {
 
   /** Does on an open drive what waits for it. Rejects with `NativeError`. */
   async apply(mounted: Mounted): Promise<AppliedNow> {
+    const applied = await this.#applyOwn(mounted)
+    if (mounted.fresh || !this.#cleansForeign(mounted.volume.number)) return applied
+    return { ...applied, changed: (await this.#removeForeign(mounted)) || applied.changed }
+  }
+
+  #cleansForeign(number: number): boolean {
+    return this.#p.options.deleteForeign && !this.#cleansed.has(number)
+  }
+
+  /** Removes what the set knows nothing about, within `--max-delete`; whether there was anything. */
+  async #removeForeign(mounted: Mounted): Promise<boolean> {
+    const { context, tally, options, plan } = this.#p
+    const { report, stop } = context
+    const { number, label } = mounted.volume
+    const name = driveName(number, label)
+    this.#cleansed.add(number)
+    const job = { signal: stop.orderly, onErrors: tellErrors(report) }
+    report.phaseStart('delete')
+    const found = await mounted.drive.foreign(false, { signal: stop.orderly })
+    report.phaseEnd()
+    if (found.files + found.directories === 0) return false
+    const what = `${counted(found.files, 'foreign file')} (${prettyBytes(found.bytes)})`
+    if (options.maxDelete !== undefined && found.files > options.maxDelete) {
+      report.error(
+        `${what} would be removed from ${name}; --max-delete allows ${options.maxDelete}. They are left alone.`,
+      )
+      tally.note(Exit.guard)
+      return false
+    }
+    const more = found.files - found.names.length
+    report.block([
+      `${what} and ${counted(found.directories, 'directory', 'directories')} on ${name} are removed (--delete-foreign):`,
+      ...found.names.map((one) => `  ${displayName(one)}`),
+      ...(more > 0 ? [`  and ${more.toLocaleString('en-US')} more`] : []),
+    ])
+    report.phaseStart('delete')
+    const removed = await mounted.drive.foreign(true, job)
+    report.phaseEnd()
+    tally.failed += removed.left
+    plan.invalidate()
+    return true
+  }
+
+  async #applyOwn(mounted: Mounted): Promise<AppliedNow> {
     const { context, tally, plan, removal } = this.#p
     if (mounted.fresh) return NOTHING_APPLIED
     context.report.phaseStart('delete')
@@ -128,7 +178,10 @@ export class Upkeep {
     if (verdict.kind !== 'volume-of-set') return undefined
     const inHand = copy()
     if (inHand !== undefined && copyOf(catalog, verdict, facts) !== inHand) return undefined
-    if (!(await catalog.hasWork(verdict.number, removal().removes))) return undefined
+    const hasWork =
+      this.#cleansForeign(verdict.number) ||
+      (await catalog.hasWork(verdict.number, removal().removes))
+    if (!hasWork) return undefined
     const already = open.get(verdict.number)
     const mounted = already ?? (await drives.openKnown(output, facts, verdict))
     if (already === undefined) await open.opened(mounted)

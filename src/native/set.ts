@@ -7,6 +7,7 @@ import type {
   ComparedJs,
   CopyOptionsJs,
   CopyOutcomeJs,
+  ForeignJs,
   OpenDriveJs,
   PeekJs,
   PlanPageJs,
@@ -40,6 +41,7 @@ export type EngineOptions = CopyOptionsJs
 export type Recovered = RecoveredJs
 export type Adopted = AdoptedJs
 export type Applied = AppliedJs
+export type Foreign = ForeignJs
 export type Closed = ClosedJs
 
 type NativeCatalog = InstanceType<typeof binding.Catalog>
@@ -335,6 +337,11 @@ export class OpenDrive {
 
   apply(gone: boolean, job?: RunJobOptions): Promise<Applied> {
     return runJob(() => this.#native.apply(this.#catalog, gone), job)
+  }
+
+  /** What stands on the drive and is none of ours; removed where `remove` is true. */
+  foreign(remove: boolean, job?: RunJobOptions): Promise<Foreign> {
+    return runJob(() => this.#native.foreign(this.#catalog, remove), job)
   }
 
   /** `survey`: the files that stand there and are none of ours are counted, too. */

@@ -19,6 +19,7 @@ mod dirs;
 pub mod drive;
 pub mod epoch;
 pub mod file;
+pub mod foreign;
 pub mod hash;
 pub mod learn;
 mod moves;

@@ -12,7 +12,7 @@ pub mod lists;
 pub mod mounts;
 mod node;
 mod paths;
-mod top;
+pub(crate) mod top;
 
 pub use identity::{Identity, VolumeFacts};
 pub use inspect::{Found, FstabFacts, MountFacts, PathFacts, Space, inspect};

@@ -68,7 +68,7 @@ impl TopNames {
 }
 
 /// Whether systems or vendors leave this name on drives by themselves.
-fn is_litter(name: &[u8]) -> bool {
+pub(crate) fn is_litter(name: &[u8]) -> bool {
     // Windows writes its two in any case, so they are compared that way.
     name.eq_ignore_ascii_case(b"System Volume Information")
         || name.eq_ignore_ascii_case(b"$RECYCLE.BIN")
