@@ -61,6 +61,7 @@ test('the plain form: sources and an output, all else at its default', (t) => {
     filters: [],
     filesFrom: undefined,
     nulSeparated: false,
+    deleteForeign: false,
     deletePolicy: 'ask',
     maxDelete: undefined,
     volumeSizes: [],
