@@ -2,11 +2,12 @@
 """Find a file of a backup set, or check a drive of it, from the files in .mvcopy alone.
 
     mvcopy_find.py find DRIVE TEXT    which drive holds the paths that have TEXT in them
-    mvcopy_find.py check DRIVE        sizes and SHA-256 of everything that is on this drive
+    mvcopy_find.py check DRIVE        sizes and digests of everything that is on this drive
 
 DRIVE is the folder where a drive is mounted. Nothing is written anywhere. Exit status: 0 found, or all is
 well; 1 nothing found, or something is wrong; 2 the drive's own lists are missing or damaged.
-Python 3.6 or later, no other program. The formats are described in formats.md.
+Python 3.6 or later, no other program. BLAKE3 is not part of Python: where its package blake3 is not installed,
+files with such digests are told and only their sizes are checked. The formats are described in formats.md.
 """
 
 import hashlib
@@ -14,6 +15,13 @@ import json
 import os
 import stat
 import sys
+
+try:
+    from blake3 import blake3
+except ImportError:
+    blake3 = None
+
+ALGORITHMS = {"sha256": hashlib.sha256, "blake3": blake3}
 
 
 def lines(path, kind):
@@ -54,6 +62,12 @@ def find(drive, text):
     return 0 if found else 1
 
 
+def hasher(entry):
+    """What makes the digest that an entry has; None where it has none, or one that nothing here makes."""
+    algorithm = ALGORITHMS.get(entry.get("digest", "").split(":")[0])
+    return algorithm() if algorithm else None
+
+
 def fault(drive, entry):
     """What is wrong with an entry of the manifest; None when nothing is."""
     path = os.path.join(drive, os.fsencode(entry["path"]))
@@ -71,29 +85,35 @@ def fault(drive, entry):
         return None
     if mode.st_size != entry["size"]:
         return "%d bytes instead of %d" % (mode.st_size, entry["size"])
-    if not entry.get("digest", "").startswith("sha256:"):
+    digest = hasher(entry)
+    if digest is None:
         return None
-    digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
             for block in iter(lambda: file.read(1 << 20), b""):
                 digest.update(block)
     except OSError as error:
         return error.strerror
-    return None if "sha256:" + digest.hexdigest() == entry["digest"] else "other content"
+    return None if entry["digest"].split(":")[1] == digest.hexdigest() else "other content"
 
 
 def check(drive):
-    checked = bad = 0
+    checked = bad = unread = 0
     for entry in lines(os.path.join(drive, b".mvcopy", b"manifest.jsonl"), "manifest"):
         # What this drive's file system could not hold is recorded only.
         if entry.get("stored") is False:
             continue
         checked += 1
         wrong = fault(drive, entry)
+        if not wrong and "digest" in entry and hasher(entry) is None:
+            unread += 1
         if wrong:
             bad += 1
             print("%s: %s" % (shown(entry["path"]), wrong))
+    if unread:
+        what = "1 file has a BLAKE3 digest" if unread == 1 else "%d files have BLAKE3 digests" % unread
+        print("%s, and only the size was checked:" % what, file=sys.stderr)
+        print("  cd DRIVE && b3sum -c --quiet .mvcopy/B3SUMS (or install Python's package blake3)", file=sys.stderr)
     print("%d entries checked, %d bad" % (checked, bad), file=sys.stderr)
     return 1 if bad else 0
 

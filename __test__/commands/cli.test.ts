@@ -73,7 +73,7 @@ test('the plain form: sources and an output, all else at its default', (t) => {
     setName: undefined,
     catalog: undefined,
     label: undefined,
-    digest: 'sha256',
+    digest: undefined,
     checksum: false,
     sizeOnly: false,
     modifyWindow: 0,

@@ -123,7 +123,7 @@ async function compareOthers(
     volumeSizes: [],
     adopt: true,
     adoptOnly: true,
-    digest: 'sha256',
+    digest: undefined,
     checksum: false,
     sizeOnly: false,
     modifyWindow: 0,

@@ -172,9 +172,10 @@ export class CopyCommand extends RunCommand {
   setName = Option.String('--set', { description: 'the set that this backup belongs to' })
   catalog = Option.String('--catalog', { description: "the file that holds the set's catalog" })
   label = Option.String('--label', { description: 'a label for the next drive that joins the set' })
-  digest = Option.String('--digest', 'sha256', {
-    validator: isEnum(['sha256', 'none'] as const),
-    description: 'the checksum of each file: sha256 or none',
+  digest = Option.String('--digest', {
+    validator: isEnum(['sha256', 'blake3', 'none'] as const),
+    description:
+      'the checksum of each file that is copied: sha256 (at first), blake3 or none; the set keeps it',
   })
   workers = Option.String('-w,--workers', {
     validator: isWorkers,

@@ -27,7 +27,7 @@ export interface FilterRule {
 export type DeletePolicy = 'ask' | 'delete' | 'keep'
 
 /** The digests that this version writes. */
-export type DigestName = 'sha256' | 'none'
+export type DigestName = 'sha256' | 'blake3' | 'none'
 
 /** The options of a copy. */
 export interface CopyOptions extends TalkOptions {
@@ -82,7 +82,8 @@ export interface CopyOptions extends TalkOptions {
   readonly savePlan?: string | undefined
   /** `--label LABEL` for the next drive that joins the set. */
   readonly label: string | undefined
-  readonly digest: DigestName
+  /** `--digest`; `undefined`: as before, SHA-256 at first. */
+  readonly digest: DigestName | undefined
   /** `-c`: content decides what has changed, not size and time alone. */
   readonly checksum: boolean
   /** `--size-only`: a file of equal size is unchanged. */

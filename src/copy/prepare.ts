@@ -54,9 +54,10 @@ export interface Looked extends Prepared {
   readonly tally: RunTally
 }
 
-/** Notes how many copies are wanted, and lets the sources join the set: what is refused is refused before the walk. */
+/** Notes how many copies and what digests are wanted, and lets the sources join the set: what is refused is refused before the walk. */
 export function join(r: Looked): JoinedSource[] {
   if (r.options.copies !== undefined) r.catalog.setCopies(r.options.copies)
+  if (r.options.digest !== undefined) r.catalog.setDigest(r.options.digest)
   return joinSources(r.catalog, r.sources, r.options.flatten || r.fromJobFile)
 }
 

@@ -282,7 +282,7 @@ export class VolumeWriter {
           workers: workersFor(options),
           // A drive that has to seek gets one long stream at a time, whatever reads ahead of it.
           oneLarge: options.workers === undefined && mounted.facts.rotational === true,
-          digest: options.digest !== 'none',
+          digest: options.digest ?? catalog.digest(),
           adopt: options.adopt,
           epochMs: EPOCH_MS,
         },

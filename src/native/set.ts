@@ -205,6 +205,16 @@ export class Catalog {
     call(() => this.#native.setCopies(wanted))
   }
 
+  /** How the digests of what is copied are made. */
+  digest(): 'sha256' | 'blake3' | 'none' {
+    return call(() => this.#native.digest())
+  }
+
+  /** Notes how they are made from now on; what lies on the drives keeps what it has. */
+  setDigest(digest: 'sha256' | 'blake3' | 'none'): void {
+    call(() => this.#native.setDigest(digest))
+  }
+
   /** Before the sources are looked at: what any copy lacks needs something. */
   needForCopies(job?: RunJobOptions): Promise<void> {
     return runJob(() => this.#native.needForCopies(), job)

@@ -126,18 +126,20 @@ function printer(
           padEnd((hit.digest ?? '').replace(/^.*:/, '').slice(0, digits), digits),
         ]
         const path = displayName(hit.path) + (hit.kind === 'dir' ? '/' : '')
-        return `${columns.join('  ')}  ${path}${marks(hit, byNumber.get(hit.volume))}\n`
+        const drive = byNumber.get(hit.volume)
+        return `${columns.join('  ')}  ${path}${marks(hit, drive, options.verbose)}\n`
       })
       .join('')
 }
 
 /** What has to be known of a hit beside its columns. */
-function marks(hit: Hit, drive: DriveFacts | undefined): string {
+function marks(hit: Hit, drive: DriveFacts | undefined, verbose: boolean): string {
   const all = [
     hit.kind === 'file' || hit.kind === 'dir' ? '' : hit.kind,
     MARKS[hit.standing],
     hit.now === undefined ? '' : `now ${displayName(hit.now)}`,
     hit.stored ? '' : 'only recorded: the drive could not hold it',
+    verbose && hit.digest?.startsWith('blake3:') ? 'BLAKE3' : '',
     drive === undefined || drive.fate === '' || hit.standing === 'lost'
       ? ''
       : `drive ${drive.fate}`,

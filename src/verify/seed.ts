@@ -251,11 +251,6 @@ function tellCircumstances(
     )
   }
   if (!options.checksum) return
-  if (found.uncheckedDigests > 0) {
-    reporter.warning(
-      `${counted(found.uncheckedDigests, 'digest')} on the drive could not be checked; the content was compared with the source`,
-    )
-  }
   if (found.fuse) {
     reporter.warning(
       'what was read may have come from memory (FUSE): unplug the drive and check it again for a proof',

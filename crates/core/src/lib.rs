@@ -6,6 +6,7 @@
 
 pub mod cancel;
 pub mod catalog;
+pub mod digest;
 pub mod engine;
 pub mod error;
 pub mod filter;

@@ -135,10 +135,8 @@ pub struct Report {
     pub recorded: bool,
     /// Whether the drive is still being written.
     pub open: bool,
-    /// Recorded digests that were checked, and those whose algorithm is not known here.
+    /// Recorded digests that were checked.
     pub digests: u64,
-    /// Recorded digests of an algorithm that cannot be computed here.
-    pub unchecked_digests: u64,
     /// Whether a user-space program serves the drive: what was read back may be what it kept in memory.
     pub fuse: bool,
     /// Nanoseconds within which times counted as equal.

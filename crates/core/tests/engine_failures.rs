@@ -178,7 +178,7 @@ fn without_digests_a_crash_leaves_nothing_in_the_way() {
     let lab = Lab::new();
     source(&lab);
     let how = Run {
-        digest: false,
+        digest: None,
         close: false,
         ..single_steps(false)
     };
@@ -199,7 +199,7 @@ fn without_digests_a_crash_leaves_nothing_in_the_way() {
     std::fs::write(&journal, kept).unwrap();
     std::fs::remove_file(lab.catalog_path()).unwrap();
     let ran = lab.run(&Run {
-        digest: false,
+        digest: None,
         reread: true,
         ..Run::default()
     });

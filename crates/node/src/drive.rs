@@ -114,8 +114,9 @@ pub struct CopyOptionsJs {
     pub workers: u32,
     /// Whether only one of them at a time copies a file that is not small.
     pub one_large: bool,
-    /// Whether digests are made.
-    pub digest: bool,
+    /// How digests are made.
+    #[napi(ts_type = "'sha256' | 'blake3' | 'none'")]
+    pub digest: String,
     /// Whether foreign files under our names are replaced.
     pub adopt: bool,
     /// Milliseconds until a group of files is made durable.
@@ -409,7 +410,7 @@ impl OpenDrive {
                 let options = copy::Options {
                     workers: options.workers as usize,
                     one_large: options.one_large,
-                    digest: options.digest,
+                    digest: crate::digests::choice(&options.digest)?,
                     adopt: options.adopt,
                     epoch: Duration::from_millis(options.epoch_ms.into()),
                     ..copy::Options::default()

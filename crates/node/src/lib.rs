@@ -6,6 +6,7 @@ pub mod adopt;
 pub mod catalog;
 pub mod changes;
 pub mod copies;
+pub mod digests;
 pub mod drive;
 pub mod error;
 pub mod fate;

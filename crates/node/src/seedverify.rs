@@ -91,8 +91,6 @@ pub struct SeedReportJs {
     pub open: bool,
     /// Recorded digests that were checked.
     pub digests: f64,
-    /// Recorded digests of an algorithm that cannot be computed.
-    pub unchecked_digests: f64,
     /// Whether a user-space program serves the drive.
     pub fuse: bool,
     /// Whether the drive answered with an error that only a failing or absent device gives.
@@ -151,7 +149,6 @@ impl From<Report> for SeedReportJs {
             recorded: r.recorded,
             open: r.open,
             digests: r.digests as f64,
-            unchecked_digests: r.unchecked_digests as f64,
             fuse: r.fuse,
             drive_failed: r.drive_failed,
             not_mounted: r.not_mounted.map(FsName),

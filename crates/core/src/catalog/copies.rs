@@ -301,7 +301,7 @@ impl Catalog {
             .optional()?)
     }
 
-    fn note(&self, key: &str, value: i64) -> Result<()> {
+    pub(super) fn note(&self, key: &str, value: i64) -> Result<()> {
         self.conn.execute(
             "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
             params![key, value],
@@ -309,7 +309,7 @@ impl Catalog {
         Ok(())
     }
 
-    fn forget(&self, key: &str) -> Result<()> {
+    pub(super) fn forget(&self, key: &str) -> Result<()> {
         self.conn
             .execute("DELETE FROM meta WHERE key = ?1", [key])?;
         Ok(())

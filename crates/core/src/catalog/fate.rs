@@ -11,9 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{OptionalExtension, params};
 
 use super::Catalog;
+use super::digests::digest_from;
 use super::order::kind_from;
 use super::place::{HOLDS, IN_USE, Key, NOT_LOST, THIS_RUN};
-use super::query::digest_from;
 use super::status::Amount;
 use super::volumes::Fate;
 use crate::error::{Code, Error, Result};

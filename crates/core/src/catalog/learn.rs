@@ -242,7 +242,8 @@ fn is_other_version(known: &Item, told: &Item) -> bool {
     if told.kind == Kind::Dir {
         return false;
     }
-    let digests = known.digest.is_some() && told.digest.is_some() && known.digest != told.digest;
+    // Of two algorithms nothing follows.
+    let digests = matches!((&known.digest, &told.digest), (Some(a), Some(b)) if a.algorithm == b.algorithm && a != b);
     let targets = known.target.is_some() && known.target != told.target;
     let sizes = told.kind == Kind::File && known.size != told.size;
     digests || targets || sizes || known.mtime != told.mtime
@@ -314,6 +315,7 @@ impl Catalog {
             hearsay.volumes.push(told.number);
         }
         self.hear_copies(list.header.copies, date)?;
+        self.hear_digest(list.header.digest, date)?;
         Ok(hearsay)
     }
 

@@ -8,6 +8,7 @@
 pub mod aside;
 pub mod content;
 pub mod copies;
+pub mod digests;
 pub mod fate;
 pub mod handover;
 pub mod jobs;

@@ -6,10 +6,11 @@
 use rusqlite::{OptionalExtension, Row as SqlRow, params};
 
 use super::Catalog;
+use super::digests::{digest_from, number_of};
 use super::order::{Pages, kind_from};
 use super::schema::{ROOT_DIR, ROOT_PARENT};
 use crate::error::Result;
-use crate::format::item::{Algorithm, Digest, Item};
+use crate::format::item::Item;
 use crate::meta::{Kind, Meta, Time};
 
 /// Where an entry is in the catalog: its directory and its stored name.
@@ -37,17 +38,7 @@ pub(super) const COLUMNS: &str = "p.dir, p.name, p.kind, p.size, p.mtime, p.mtim
 
 pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
     let kind = kind_from(r.get(2)?);
-    let digest = match (r.get::<_, u8>(9)?, r.get::<_, Option<[u8; 32]>>(10)?) {
-        (1, Some(bytes)) => Some(Digest {
-            algorithm: Algorithm::Sha256,
-            bytes,
-        }),
-        (2, Some(bytes)) => Some(Digest {
-            algorithm: Algorithm::Blake3,
-            bytes,
-        }),
-        _ => None,
-    };
+    let digest = digest_from(r.get(9)?, r.get(10)?);
     let rdev = r.get::<_, i64>(13)? as u64;
     Ok(Placed {
         key: Key {
@@ -102,11 +93,11 @@ impl Pages for OnVolume<'_> {
     }
 }
 
-/// SQL: that the placement `p` is what the entry `e` is now. Where both contents are known they decide, else
-/// the times do. The size of a symlink is that of its target in the one and nothing in the other.
+/// SQL: that the placement `p` is what the entry `e` is now. Where both contents are known, and by the
+/// same algorithm, they decide, else the times do. The size of a symlink is that of its target in the one and nothing in the other.
 pub(super) const HOLDS: &str = "p.kind = e.kind AND (e.kind = 1 OR ((e.kind <> 0 OR p.size = e.size) AND \
-    CASE WHEN e.digest IS NOT NULL AND p.digest IS NOT NULL AND p.algorithm = 1 AND e.kind = 0 \
-    THEN e.digest = p.digest ELSE p.mtime = e.mtime AND p.mtime_ns = e.mtime_ns END))";
+    coalesce(CASE WHEN e.kind = 0 THEN p.digest = \
+    CASE p.algorithm WHEN 1 THEN e.sha256 WHEN 2 THEN e.blake3 END END, p.mtime = e.mtime AND p.mtime_ns = e.mtime_ns)))";
 
 /// SQL: that the placement `p` counts: its volume is neither lost nor about to leave the set.
 pub(super) const IN_USE: &str =
@@ -170,17 +161,8 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn place(&self, volume: u32, key: &Key, item: &Item, seen: Option<&Meta>) -> Result<()> {
-        let (algorithm, digest) = match &item.digest {
-            None => (0, None),
-            Some(d) => (
-                if d.algorithm == Algorithm::Sha256 {
-                    1
-                } else {
-                    2
-                },
-                Some(&d.bytes[..]),
-            ),
-        };
+        let algorithm = number_of(item.digest.map(|d| d.algorithm));
+        let digest = item.digest.as_ref().map(|d| &d.bytes[..]);
         let rdev = item
             .rdev
             .map_or(0, |(major, minor)| rustix::fs::makedev(major, minor));
@@ -214,11 +196,12 @@ impl Catalog {
         };
         if seen.is_some() {
             // Where the content had to be known it stays so, or an older version of this time would count.
-            let known = if algorithm == 1 { digest } else { None };
             self.conn
                 .prepare_cached(
-                    "UPDATE entry SET need = ?7, digest = CASE WHEN digest IS NULL THEN NULL \
-                     WHEN ?6 IS NOT NULL THEN ?6 WHEN size = ?3 AND mtime = ?4 AND mtime_ns = ?5 THEN digest END, \
+                    "UPDATE entry SET need = ?7, sha256 = CASE WHEN sha256 IS NULL AND blake3 IS NULL THEN NULL \
+                     WHEN ?8 = 1 THEN ?6 WHEN size = ?3 AND mtime = ?4 AND mtime_ns = ?5 THEN sha256 END, \
+                     blake3 = CASE WHEN sha256 IS NULL AND blake3 IS NULL THEN NULL \
+                     WHEN ?8 = 2 THEN ?6 WHEN size = ?3 AND mtime = ?4 AND mtime_ns = ?5 THEN blake3 END, \
                      size = ?3, mtime = ?4, mtime_ns = ?5 WHERE dir = ?1 AND name = ?2",
                 )?
                 .execute(params![
@@ -227,8 +210,9 @@ impl Catalog {
                     size as i64,
                     mtime.sec,
                     mtime.nsec,
-                    known,
-                    settled
+                    digest,
+                    settled,
+                    algorithm
                 ])?;
         } else {
             self.conn

@@ -7,13 +7,14 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::Catalog;
+use super::digests::digest_from;
 use super::order::kind_from;
 use super::place::Key;
 use super::schema::ROOT_DIR;
 use crate::cancel::CancelToken;
 use crate::error::{Code, Error, Result};
 use crate::filter::search::{Candidate, Patterns};
-use crate::format::item::{Algorithm, Digest};
+use crate::format::item::Digest;
 use crate::meta::{Kind, Time};
 
 /// Names fetched at once from one directory.
@@ -433,14 +434,4 @@ fn fill(catalog: &Catalog, level: &mut Level, last: &[u8]) -> Result<()> {
     }
     level.more = level.rows.len() as i64 == NAMES;
     Ok(())
-}
-
-/// The digest that the columns `algorithm` and `digest` hold.
-pub(super) fn digest_from(algorithm: u8, bytes: Option<[u8; 32]>) -> Option<Digest> {
-    let algorithm = match algorithm {
-        1 => Algorithm::Sha256,
-        2 => Algorithm::Blake3,
-        _ => return None,
-    };
-    bytes.map(|bytes| Digest { algorithm, bytes })
 }

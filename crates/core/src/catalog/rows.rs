@@ -65,7 +65,8 @@ impl Scan<'_> {
         let mut stmt = self.catalog.conn.prepare_cached(
             "UPDATE entry SET kind = ?3, size = ?4, allocated = ?5, mtime = ?6, mtime_ns = ?7, mode = ?8, \
              uid = ?9, gid = ?10, dev = ?11, ino = ?12, nlink = ?13, rdev = ?14, need = ?15, source = ?16, gone = 0, \
-             digest = CASE WHEN ?17 THEN NULL ELSE digest END WHERE dir = ?1 AND name = ?2",
+             sha256 = CASE WHEN ?17 THEN NULL ELSE sha256 END, \
+             blake3 = CASE WHEN ?17 THEN NULL ELSE blake3 END WHERE dir = ?1 AND name = ?2",
         )?;
         stmt.execute(params![
             row.dir,
@@ -284,7 +285,7 @@ impl Catalog {
         self.conn
             .prepare_cached(
                 "INSERT INTO entry VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-                 ?15, ?16, ?17, 0, NULL)",
+                 ?15, ?16, ?17, 0, NULL, NULL)",
             )?
             .execute(params![
                 dir,

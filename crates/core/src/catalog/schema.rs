@@ -119,8 +119,10 @@ ALTER TABLE volume ADD COLUMN verified_bad INTEGER NOT NULL DEFAULT 0;     -- en
 ALTER TABLE volume ADD COLUMN listed INTEGER NOT NULL DEFAULT 0;  -- the revision (meta) that its catalog.jsonl has
 ALTER TABLE volume ADD COLUMN as_of INTEGER NOT NULL DEFAULT 0;   -- known only from another drive's list of this date
 ALTER TABLE volume ADD COLUMN copy INTEGER NOT NULL DEFAULT 1;    -- which copy of the set it belongs to (--copies)
--- The digest of what the source holds now, where it was read to compare it with what a drive holds.
-ALTER TABLE entry ADD COLUMN digest BLOB;
+-- The digests of what the source holds now, where it was read to compare it with what a drive holds: of each
+-- algorithm that a placement of it has.
+ALTER TABLE entry ADD COLUMN sha256 BLOB;
+ALTER TABLE entry ADD COLUMN blake3 BLOB;
 -- Placements whose entry has another name in the source now, and on the volume not yet. Of a directory that is
 -- gone and only holds such placements dir is 0: it goes as soon as it is empty.
 CREATE TABLE moved(

@@ -1,6 +1,6 @@
 //! Taking over files that stand on a drive already and are what the source has.
 //!
-//! Size and time must be equal; a file's digest is then read in from the drive. What differs is left alone
+//! Size and time must be equal; a file's digest is then read in from the drive, unless the set has none. What differs is left alone
 //! here: it is replaced later, and only where that was asked for.
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,7 +13,7 @@ use crate::catalog::order::{Entries, Ordered, Row};
 use crate::catalog::place::Key;
 use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
 use crate::filter::Filter;
-use crate::format::item::{Algorithm, Digest, Item};
+use crate::format::item::{Algorithm, Item};
 use crate::format::journal::Record;
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
@@ -55,6 +55,7 @@ pub fn adopt_equal(
     progress: &Progress,
 ) -> Result<Adopted> {
     let volume = drive.identity.volume.number;
+    let algorithm = catalog.digest()?;
     let mut adopted = Adopted::default();
     let mut batch: Vec<(Key, Item)> = Vec::new();
     let mut entries = Ordered::new(Entries(&catalog.conn))?;
@@ -83,7 +84,7 @@ pub fn adopt_equal(
             continue;
         }
         progress.set_current(&path);
-        let item = match item_of(drive, dir.as_fd(), path, &row, &found, cancel) {
+        let item = match item_of(drive, dir.as_fd(), path, &row, &found, algorithm, cancel) {
             Ok(item) => item,
             Err(e) if e.code == Code::Cancelled => return Err(e),
             Err(e) => {
@@ -159,28 +160,27 @@ fn is_same_link(
     target(dir, name).is_some_and(|there| of_source() == Some(there))
 }
 
-/// The entry as it stands on the drive; a file's digest is read in.
+/// The entry as it stands on the drive; a file's digest is read in, where one is made.
 fn item_of(
     drive: &Drive,
     dir: BorrowedFd<'_>,
     path: Vec<u8>,
     row: &Row,
     found: &Meta,
+    algorithm: Option<Algorithm>,
     cancel: &CancelToken,
 ) -> Result<Item> {
     let (_, name) = split(&path);
     let whole = join(&drive.path, &path);
     let kind = row.meta.kind;
     let (mut digest, mut target) = (None, None);
-    if kind == Kind::File {
+    if let (Kind::File, Some(algorithm)) = (kind, algorithm) {
         let fd = sys::open_for_reading(dir, name).at("opening", &whole)?;
-        digest = Some(Digest {
-            algorithm: Algorithm::Sha256,
-            bytes: digest_of(&fd, &whole, cancel).map_err(|e| match e.path {
-                Some(_) => e,
-                None => e.with_path(&whole),
-            })?,
+        let read = digest_of(&fd, &whole, algorithm, cancel).map_err(|e| match e.path {
+            Some(_) => e,
+            None => e.with_path(&whole),
         });
+        digest = Some(read?);
     } else if kind == Kind::Symlink {
         let read = rustix::fs::readlinkat(dir, name, Vec::new()).at("reading the link", &whole)?;
         target = Some(read.into_bytes());

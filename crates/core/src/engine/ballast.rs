@@ -15,7 +15,7 @@ use crate::sys;
 const NAME: &[u8] = b"ballast";
 
 /// Files that are kept for their inodes alone: as many as closing a drive creates, and a few.
-const PLACEHOLDERS: usize = 6;
+const PLACEHOLDERS: usize = 7;
 
 fn placeholder(n: usize) -> Vec<u8> {
     format!("ballast-{n}").into_bytes()
@@ -57,7 +57,7 @@ impl Drive {
             let _ = sys::create_new(self.tmp.as_fd(), &placeholder(n));
         }
         let mut fixed = FIXED;
-        for name in [&b"manifest.jsonl"[..], b"SHA256SUMS"] {
+        for name in [&b"manifest.jsonl"[..], b"SHA256SUMS", b"B3SUMS"] {
             fixed += sys::stat_at(self.own.as_fd(), name).map_or(0, |m| m.size);
         }
         let claimed = fixed + self.lists;

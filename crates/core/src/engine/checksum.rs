@@ -1,4 +1,4 @@
-//! Comparing by content: reading files in the sources and telling the catalog what digest each has.
+//! Comparing by content: reading files in the sources and telling the catalog what digests each has.
 //!
 //! Several threads read, one talks to the catalog; memory is a bounded number of files in flight. A file that
 //! changes while it is read tells nothing and is named; so is one that can't be read. Cancelling takes effect
@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::io::{Errno, retry_on_intr};
-use sha2::{Digest as _, Sha256};
 
 use super::copy::open_sources;
 use super::drive::split;
@@ -23,7 +22,9 @@ use crate::catalog::content::Means;
 use crate::catalog::order::Row;
 use crate::catalog::place::Key;
 use crate::catalog::renamed::Found;
+use crate::digest::Hasher;
 use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
+use crate::format::item::{Algorithm, Digest};
 use crate::meta::Kind;
 use crate::progress::Progress;
 use crate::sys;
@@ -34,7 +35,7 @@ const PAGE: usize = 512;
 /// Files in flight.
 const IN_FLIGHT: usize = 64;
 
-/// Hard-linked files whose digest is remembered, so that each is read once.
+/// Hard-linked files whose digests are remembered, so that each is read once.
 const LINKS: usize = 65_536;
 
 /// What came of comparing.
@@ -81,19 +82,25 @@ pub fn compare(
     let mut done = Compared::default();
     // New names first: they end what would be asked about as gone.
     let mut found = Found::default();
-    job.each(
-        &|after, limit| catalog.maybe_moved(run, after, limit),
-        &mut done,
-        &mut |_, row, digest| {
-            catalog.moved_by_content(run, row, digest, &mut found)?;
-            Ok(())
-        },
-    )?;
+    let by = catalog.digests_of_gone(run)?;
+    if !by.is_empty() {
+        job.each(
+            &|after, limit| {
+                let rows = catalog.maybe_moved(run, after, limit)?;
+                Ok(rows.into_iter().map(|row| (row, by.clone())).collect())
+            },
+            &mut done,
+            &mut |_, row, digests| {
+                catalog.moved_by_content(run, row, digests, &mut found)?;
+                Ok(())
+            },
+        )?;
+    }
     job.each(
         &|after, limit| catalog.to_compare(after, limit),
         &mut done,
-        &mut |done, row, digest| {
-            match catalog.content_is(run, row, digest)? {
+        &mut |done, row, digests| {
+            match catalog.content_is(run, row, digests)? {
                 Means::Held | Means::Needed => {}
                 Means::HeldAfterAll => {
                     done.spared_files += 1;
@@ -115,13 +122,15 @@ pub fn compare(
 /// One file to be read.
 struct Task {
     row: Row,
+    /// The digests that are to be made of it.
+    by: Vec<Algorithm>,
     source: Arc<SourceRoot>,
     path: Vec<u8>,
 }
 
 /// What reading a file came to.
 enum Read {
-    Digest([u8; 32]),
+    Digests(Vec<Digest>),
     Failed(FileError),
     Cancelled,
     Panicked,
@@ -135,11 +144,11 @@ struct Job<'a> {
     progress: &'a Progress,
 }
 
-/// Gives the files after a key.
-type Pages<'p> = dyn Fn(&Key, usize) -> Result<Vec<Row>> + 'p;
+/// Gives the files after a key, each with the algorithms of the digests that are to be made of it.
+type Pages<'p> = dyn Fn(&Key, usize) -> Result<Vec<(Row, Vec<Algorithm>)>> + 'p;
 
-/// Takes in the digest of one file.
-type Sink<'s> = dyn FnMut(&mut Compared, &Row, &[u8; 32]) -> Result<()> + 's;
+/// Takes in the digests of one file.
+type Sink<'s> = dyn FnMut(&mut Compared, &Row, &[Digest]) -> Result<()> + 's;
 
 impl Job<'_> {
     /// Reads every file of the pages.
@@ -178,11 +187,11 @@ impl Job<'_> {
             dir: i64::MIN,
             name: Vec::new(),
         };
-        let mut links: HashMap<(u64, u64), [u8; 32]> = HashMap::new();
+        let mut links: HashMap<(u64, u64), Vec<Digest>> = HashMap::new();
         loop {
             self.cancel.check()?;
             let page = pages(&after, PAGE)?;
-            let Some(last) = page.last() else {
+            let Some((last, _)) = page.last() else {
                 return Ok(());
             };
             after = Key {
@@ -193,11 +202,13 @@ impl Job<'_> {
             let mut in_flight = 0;
             while in_flight > 0 || rows.peek().is_some() {
                 if in_flight < IN_FLIGHT
-                    && let Some(row) = rows.next()
+                    && let Some((row, by)) = rows.next()
                 {
-                    if let Some(digest) = links.get(&(row.meta.dev, row.meta.ino)) {
-                        self.catalog.atomically(|| sink(done, &row, digest))?;
-                    } else if let Some(task) = self.task(row)? {
+                    let known = links.get(&(row.meta.dev, row.meta.ino));
+                    let has = |known: &[Digest], one| known.iter().any(|d| d.algorithm == one);
+                    if let Some(digests) = known.filter(|d| by.iter().all(|one| has(d, *one))) {
+                        self.catalog.atomically(|| sink(done, &row, digests))?;
+                    } else if let Some(task) = self.task(row, by)? {
                         tasks.send(task).map_err(|_| lost())?;
                         in_flight += 1;
                     }
@@ -206,7 +217,7 @@ impl Job<'_> {
                 let (task, result) = read.recv().map_err(|_| lost())?;
                 in_flight -= 1;
                 match result {
-                    Read::Digest(digest) => {
+                    Read::Digests(digests) => {
                         let meta = &task.row.meta;
                         done.files += 1;
                         done.bytes += meta.size;
@@ -215,10 +226,11 @@ impl Job<'_> {
                             if links.len() >= LINKS {
                                 links.clear();
                             }
-                            links.insert((meta.dev, meta.ino), digest);
+                            links.insert((meta.dev, meta.ino), digests.clone());
                         }
                         // One by one: reading may take hours, and what is known then is to stay known.
-                        self.catalog.atomically(|| sink(done, &task.row, &digest))?;
+                        self.catalog
+                            .atomically(|| sink(done, &task.row, &digests))?;
                     }
                     Read::Failed(error) => {
                         match error.fault {
@@ -235,7 +247,7 @@ impl Job<'_> {
     }
 
     /// The work that a row is; `None` when its source is not there now, which the walk has said already.
-    fn task(&self, row: Row) -> Result<Option<Task>> {
+    fn task(&self, row: Row, by: Vec<Algorithm>) -> Result<Option<Task>> {
         let Some(source) = self.sources.get(&row.source).cloned() else {
             return Ok(None);
         };
@@ -244,7 +256,12 @@ impl Job<'_> {
             name: row.name.clone(),
         };
         let path = self.catalog.path_of(&key)?;
-        Ok(Some(Task { row, source, path }))
+        Ok(Some(Task {
+            row,
+            by,
+            source,
+            path,
+        }))
     }
 }
 
@@ -263,7 +280,7 @@ fn reader(
     let mut dir = None;
     for task in tasks {
         let result = catch_unwind(AssertUnwindSafe(|| {
-            digest(&task, &mut dir, &mut buffer, cancel, progress)
+            digests(&task, &mut dir, &mut buffer, cancel, progress)
         }))
         .unwrap_or(Read::Panicked);
         if read.send((task, result)).is_err() {
@@ -275,7 +292,7 @@ fn reader(
 /// The source directory that a thread has open.
 type OpenDir = Option<(Arc<SourceRoot>, Vec<u8>, OwnedFd)>;
 
-fn digest(
+fn digests(
     task: &Task,
     dir: &mut OpenDir,
     buffer: &mut [u8],
@@ -293,7 +310,7 @@ fn digest(
         })
     };
     match content(task, &path, dir, buffer, cancel, progress) {
-        Ok(Some(digest)) => Read::Digest(digest),
+        Ok(Some(digests)) => Read::Digests(digests),
         Ok(None) => changing("it changed while it was compared"),
         Err(e) if e.code == Code::Cancelled => Read::Cancelled,
         Err(e) => {
@@ -308,7 +325,7 @@ fn digest(
     }
 }
 
-/// The digest of a file's content; `None` when it is not the file that the walk saw, or changes.
+/// The digests of a file's content; `None` when it is not the file that the walk saw, or changes.
 fn content(
     task: &Task,
     path: &[u8],
@@ -316,7 +333,7 @@ fn content(
     buffer: &mut [u8],
     cancel: &CancelToken,
     progress: &Progress,
-) -> Result<Option<[u8; 32]>> {
+) -> Result<Option<Vec<Digest>>> {
     if cancel.is_stopped() {
         return Err(Error::cancelled());
     }
@@ -341,7 +358,7 @@ fn content(
     if before.kind != Kind::File || before.size != task.row.meta.size {
         return Ok(None);
     }
-    let mut hash = Sha256::new();
+    let mut hashers: Vec<Hasher> = task.by.iter().map(|by| Hasher::new(*by)).collect();
     let mut pos = 0;
     loop {
         if cancel.is_stopped() {
@@ -352,11 +369,11 @@ fn content(
         if n == 0 {
             break;
         }
-        hash.update(&buffer[..n]);
+        hashers.iter_mut().for_each(|h| h.update(&buffer[..n]));
         pos += n as u64;
         Progress::add(&progress.bytes, n as u64);
     }
     let after = sys::stat_fd(file.as_fd()).at("looking at", path)?;
     let same = pos == before.size && after.size == before.size && after.mtime == before.mtime;
-    Ok(same.then(|| hash.finalize().into()))
+    Ok(same.then(|| hashers.into_iter().map(Hasher::finish).collect()))
 }

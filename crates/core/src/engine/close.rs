@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::io::Write;
 use std::os::fd::AsFd;
 
 use super::drive::{Drive, join};
 use super::setlist::{self, List};
+use super::sumsfile::SumsFile;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::order::{Ordered, Step};
@@ -19,7 +19,7 @@ use crate::catalog::{ROOT_DIR, ROOT_PARENT};
 use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
 use crate::format::item::{Algorithm, Item};
 use crate::format::manifest::{Header, ManifestWriter};
-use crate::format::{readme, sums};
+use crate::format::readme::{self, Checks};
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
 use crate::sys;
@@ -33,17 +33,10 @@ pub struct Closed {
     pub files: u64,
     /// Bytes of their content.
     pub bytes: u64,
-    /// Lines in SHA256SUMS.
-    pub digests: u64,
+    /// What of the files can be checked, and with what.
+    pub checks: Checks,
     /// What became of the list of the whole set.
     pub list: List,
-}
-
-impl Closed {
-    /// How the files' digests were made; `None` where there are files and none has one.
-    fn algorithm(&self) -> Option<Algorithm> {
-        (self.digests > 0 || self.files == 0).then_some(Algorithm::Sha256)
-    }
 }
 
 /// Closes an open drive. `date` is now, RFC 3339 in UTC, when all that was planned for the drive is there;
@@ -83,7 +76,7 @@ pub fn close(
         .own_files()
         .write(
             b"README.txt",
-            readme::text(&drive.identity, closed.algorithm()).as_bytes(),
+            readme::text(&drive.identity, &closed.checks).as_bytes(),
         )
         .map_err(failed)?;
     drive.barrier().map_err(failed)?;
@@ -109,7 +102,7 @@ pub fn close(
     Ok(closed)
 }
 
-/// Writes manifest.jsonl and SHA256SUMS in one pass over the catalog, and sets the directories' metadata
+/// Writes manifest.jsonl, SHA256SUMS and B3SUMS in one pass over the catalog, and sets the directories' metadata
 /// on the way: children before their parents.
 fn write_lists(
     drive: &Drive,
@@ -118,7 +111,6 @@ fn write_lists(
     progress: &Progress,
 ) -> Result<Closed> {
     let manifest_path = join(&drive.path, b".mvcopy/manifest.jsonl");
-    let sums_path = join(&drive.path, b".mvcopy/SHA256SUMS");
     let identity = &drive.identity;
     let header = Header {
         set: identity.set.id.clone(),
@@ -127,8 +119,7 @@ fn write_lists(
     };
     let own = drive.own_files();
     let mut manifest = ManifestWriter::new(own.begin(b"manifest.jsonl")?, &manifest_path, &header)?;
-    let mut sums = own.begin(b"SHA256SUMS")?;
-    let mut lines = Vec::with_capacity(1 << 16);
+    let mut sums = [Algorithm::Sha256, Algorithm::Blake3].map(|by| SumsFile::new(drive, by));
     let mut closed = Closed::default();
     let mut dirs: Vec<Placed> = Vec::new();
     let mut leaders = HashMap::new();
@@ -154,14 +145,14 @@ fn write_lists(
         if placed.item.kind == Kind::File {
             closed.files += 1;
             closed.bytes += placed.item.size;
-        }
-        if let (Some(digest), true) = (&placed.item.digest, placed.item.stored) {
-            closed.digests += 1;
-            sums::push_line(&mut lines, digest, &placed.item.path);
-        }
-        if lines.len() >= 1 << 16 {
-            sums.write_all(&lines).at("writing", &sums_path)?;
-            lines.clear();
+            let listed = match &placed.item.digest {
+                Some(digest) if placed.item.stored => {
+                    let file = sums.iter_mut().find(|one| one.by == digest.algorithm);
+                    file.map_or(Ok(false), |one| one.push(&own, digest, &placed.item.path))?
+                }
+                _ => false,
+            };
+            closed.checks.count(&placed.item, listed);
         }
         if placed.item.kind == Kind::Dir {
             dirs.push(placed);
@@ -172,19 +163,17 @@ fn write_lists(
     {
         set_dir_meta(drive, b"", &root.meta, progress)?;
     }
-    sums.write_all(&lines).at("writing", &sums_path)?;
     let (_, file) = manifest.finish()?;
     own.finish(file, b"manifest.jsonl")?;
-    if closed.algorithm().is_some() {
-        own.finish(sums, b"SHA256SUMS")?;
-    } else {
-        // An empty list would look like one that was checked; without digests there is none.
-        let stale = sys::unlink(drive.own.as_fd(), b"SHA256SUMS", false);
-        if let Err(e) = stale
-            && e.kind() != std::io::ErrorKind::NotFound
-        {
-            return Err(e).at("removing", &sums_path);
-        }
+    if closed.files == 0
+        && let Some(by) = catalog.digest()?
+        && let Some(one) = sums.iter_mut().find(|one| one.by == by)
+    {
+        // A drive without files is checked like any other: nothing of it is wrong.
+        one.begin(&own)?;
+    }
+    for one in sums {
+        one.finish(&own)?;
     }
     Ok(closed)
 }

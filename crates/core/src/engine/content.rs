@@ -10,8 +10,9 @@ use std::sync::PoisonError;
 use rustix::io::{Errno, retry_on_intr};
 
 use super::file::{Copier, Fail, Work};
-use super::hash::{BLOCK, HashThread, sha256};
+use super::hash::{BLOCK, HashThread};
 use crate::cancel::CancelToken;
+use crate::digest::Hasher;
 use crate::error::{Error, IoContext, Result};
 use crate::format::item::{Algorithm, Digest};
 use crate::meta::Meta;
@@ -106,10 +107,7 @@ impl Copier<'_> {
             .at("writing", &work.path)
             .map_err(Fail::Target)?;
         Progress::add(&self.progress.bytes, len as u64);
-        let digest = self.digest.then(|| Digest {
-            algorithm: Algorithm::Sha256,
-            bytes: sha256(bytes),
-        });
+        let digest = self.digest.map(|algorithm| Digest::of(algorithm, bytes));
         Ok((len as u64, digest))
     }
 
@@ -147,7 +145,7 @@ impl Copier<'_> {
         before: &Meta,
     ) -> std::result::Result<(u64, Option<Digest>), Fail> {
         if self.hasher.is_none() {
-            let started = HashThread::start().at("starting a thread for", &work.path);
+            let started = HashThread::start(self.digest).at("starting a thread for", &work.path);
             self.hasher = Some(started.map_err(Fail::Source)?);
         }
         let sparse = before.allocated < before.size;
@@ -223,13 +221,7 @@ impl Copier<'_> {
         }
         match digest {
             None => Err(Fail::Changed),
-            Some(bytes) => Ok((
-                pos,
-                self.digest.then_some(Digest {
-                    algorithm: Algorithm::Sha256,
-                    bytes,
-                }),
-            )),
+            Some(digest) => Ok((pos, digest)),
         }
     }
 
@@ -313,10 +305,14 @@ fn write_all(to: &OwnedFd, bytes: &[u8], offset: u64) -> io::Result<()> {
 ///
 /// # Errors
 /// `Code::Io`.
-pub fn digest_of(fd: &OwnedFd, path: &[u8], cancel: &CancelToken) -> Result<[u8; 32]> {
-    use sha2::Digest as _;
+pub fn digest_of(
+    fd: &OwnedFd,
+    path: &[u8],
+    algorithm: Algorithm,
+    cancel: &CancelToken,
+) -> Result<Digest> {
     sys::drop_cache(fd);
-    let mut hash = sha2::Sha256::new();
+    let mut hash = Hasher::new(algorithm);
     let mut buffer = vec![0u8; BLOCK];
     let mut pos = 0;
     loop {
@@ -326,7 +322,7 @@ pub fn digest_of(fd: &OwnedFd, path: &[u8], cancel: &CancelToken) -> Result<[u8;
         let n =
             retry_on_intr(|| rustix::io::pread(fd, &mut buffer[..], pos)).at("reading", path)?;
         if n == 0 {
-            return Ok(hash.finalize().into());
+            return Ok(hash.finish());
         }
         hash.update(&buffer[..n]);
         pos += n as u64;

@@ -20,6 +20,7 @@ use super::writer::Writer;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::error::{Code, Error, Result};
+use crate::format::item::Algorithm;
 use crate::progress::Progress;
 use crate::sys;
 
@@ -30,8 +31,8 @@ pub struct Options {
     pub workers: usize,
     /// Whether only one of the copiers at a time copies a file that is not small: for drives that seek.
     pub one_large: bool,
-    /// Whether digests are made.
-    pub digest: bool,
+    /// How digests are made; `None` makes none.
+    pub digest: Option<Algorithm>,
     /// Whether a foreign file under one of our names is replaced.
     pub adopt: bool,
     /// How long a group of files may grow before it is made durable.
@@ -45,7 +46,7 @@ impl Default for Options {
         Options {
             workers: 2,
             one_large: false,
-            digest: true,
+            digest: Some(Algorithm::Sha256),
             adopt: false,
             epoch: Duration::from_secs(5),
             epoch_bytes: 4 << 30,

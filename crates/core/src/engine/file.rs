@@ -15,7 +15,7 @@ use super::hash::HashThread;
 use crate::cancel::CancelToken;
 use crate::catalog::place::Key;
 use crate::error::{Error, FileError, FileFault, IoContext};
-use crate::format::item::Item;
+use crate::format::item::{Algorithm, Item};
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
 use crate::sys;
@@ -140,7 +140,7 @@ pub struct Copier<'a> {
     pub(super) drive_device: u64,
     pub(super) cancel: &'a CancelToken,
     pub(super) progress: &'a Progress,
-    pub(super) digest: bool,
+    pub(super) digest: Option<Algorithm>,
     pub(super) buffer: Vec<u8>,
     pub(super) hasher: Option<HashThread>,
     /// Held while a larger file is copied, where only one of them may be at a time.
@@ -157,7 +157,7 @@ impl<'a> Copier<'a> {
     /// A copier onto one drive.
     pub fn new(
         drive: &super::drive::Shared,
-        digest: bool,
+        digest: Option<Algorithm>,
         cancel: &'a CancelToken,
         progress: &'a Progress,
     ) -> Self {

@@ -5,19 +5,15 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::digest::Hasher;
+use crate::format::item::{Algorithm, Digest};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use sha2::{Digest as _, Sha256};
 
 /// Bytes of a block that crosses to the hashing thread.
 pub const BLOCK: usize = 1 << 20;
 
 /// Blocks in flight between the copier and the hashing thread.
 const RING: usize = 4;
-
-/// SHA-256 of a byte string.
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
-}
 
 enum Message {
     Data(Arc<Vec<u8>>, usize),
@@ -29,7 +25,7 @@ enum Message {
 pub struct HashThread {
     to: Option<Sender<Message>>,
     taken: Receiver<()>,
-    digests: Receiver<[u8; 32]>,
+    digests: Receiver<Option<Digest>>,
     ring: Vec<Arc<Vec<u8>>>,
     next: usize,
     in_flight: usize,
@@ -37,35 +33,43 @@ pub struct HashThread {
 }
 
 impl HashThread {
-    /// Starts the thread.
+    /// Starts the thread. Without an algorithm it makes no digests and only hands the blocks back.
     ///
     /// # Errors
     /// What starting a thread answers.
-    pub fn start() -> std::io::Result<Self> {
+    pub fn start(algorithm: Option<Algorithm>) -> std::io::Result<Self> {
         let (to, messages) = bounded::<Message>(RING);
         let (taken_to, taken) = bounded(RING);
         let (digest_to, digests) = bounded(1);
         let thread = std::thread::Builder::new()
             .name("digest".into())
             .spawn(move || {
-                let mut hash = Sha256::new();
+                let mut hash = algorithm.map(Hasher::new);
+                let update = |hash: &mut Option<Hasher>, bytes: &[u8]| {
+                    if let Some(hash) = hash {
+                        hash.update(bytes);
+                    }
+                };
                 let zeros = vec![0u8; 65_536];
                 for message in messages {
                     let sent = match message {
                         Message::Data(block, len) => {
-                            hash.update(&block[..len]);
+                            update(&mut hash, &block[..len]);
                             drop(block);
                             taken_to.send(()).is_ok()
                         }
                         Message::Zeros(mut n) => {
-                            while n > 0 {
+                            while n > 0 && hash.is_some() {
                                 let step = n.min(zeros.len() as u64);
-                                hash.update(&zeros[..step as usize]);
+                                update(&mut hash, &zeros[..step as usize]);
                                 n -= step;
                             }
                             true
                         }
-                        Message::Finish => digest_to.send(hash.finalize_reset().into()).is_ok(),
+                        Message::Finish => {
+                            let done = std::mem::replace(&mut hash, algorithm.map(Hasher::new));
+                            digest_to.send(done.map(Hasher::finish)).is_ok()
+                        }
                     };
                     if !sent {
                         return;
@@ -111,8 +115,8 @@ impl HashThread {
         self.to.as_ref()?.send(Message::Zeros(n)).ok()
     }
 
-    /// The digest of all since the one before. `None` when the thread died.
-    pub fn finish(&mut self) -> Option<[u8; 32]> {
+    /// The digest of all since the one before, if digests are made. `None` when the thread died.
+    pub fn finish(&mut self) -> Option<Option<Digest>> {
         self.to.as_ref()?.send(Message::Finish).ok()?;
         let digest = self.digests.recv().ok()?;
         while self.in_flight > 0 {

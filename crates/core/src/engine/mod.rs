@@ -29,4 +29,5 @@ pub mod recover;
 pub mod renames;
 pub mod setlist;
 mod special;
+mod sumsfile;
 mod writer;

@@ -332,8 +332,8 @@ fn matches(
     let Ok(fd) = sys::open_for_reading(dir.as_fd(), name) else {
         return Ok(false);
     };
-    match digest_of(&fd, &join(&drive.path, path), cancel) {
-        Ok(found) => Ok(found == digest.bytes),
+    match digest_of(&fd, &join(&drive.path, path), digest.algorithm, cancel) {
+        Ok(found) => Ok(found == *digest),
         Err(e) if e.code == Code::Cancelled => Err(e),
         // It cannot be read back, so it is not good: it is copied again.
         Err(_) => Ok(false),

@@ -154,6 +154,7 @@ fn write(
         date: now,
         volume: identity.volume.number,
         copies: catalog.copies(),
+        digest: catalog.digest()?,
     };
     let own = drive.own_files();
     let to = Claiming {

@@ -46,6 +46,22 @@ impl Algorithm {
             .into_iter()
             .find(|a| a.as_str().as_bytes() == word)
     }
+
+    /// The word for a choice of algorithm, where none may be chosen too: `none`.
+    pub fn choice_word(choice: Option<Algorithm>) -> &'static str {
+        choice.map_or("none", Algorithm::as_str)
+    }
+
+    /// The choice that a word of [`Algorithm::choice_word`] stands for.
+    ///
+    /// # Errors
+    /// A sentence, for any other word.
+    pub fn choice_from_word(word: &str) -> Result<Option<Algorithm>, String> {
+        match Algorithm::from_word(word.as_bytes()) {
+            None if word != "none" => Err("no digest that is known".to_owned()),
+            choice => Ok(choice),
+        }
+    }
 }
 
 /// The checksum of a file's content.

@@ -3,7 +3,7 @@
 //! Plain ASCII, no line longer than 78 columns, whatever the set and the label are called. It says nothing
 //! that the drive doesn't have: without digests there is no word about checking them.
 
-use super::item::Algorithm;
+use super::item::{Algorithm, Item};
 use super::sums;
 use super::volumejson::VolumeJson;
 
@@ -13,8 +13,46 @@ const WIDTH: usize = 78;
 /// How far the values of the first lines are indented.
 const INDENT: usize = 14;
 
-/// The text for this volume; `digest` is how its files' digests were made, `None` where they were not.
-pub fn text(volume: &VolumeJson, digest: Option<Algorithm>) -> String {
+/// How many files of a drive can be checked, and with what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// Files in SHA256SUMS.
+    pub sha256: u64,
+    /// Files in B3SUMS.
+    pub blake3: u64,
+    /// Files with a digest whose names b3sum cannot read: in the manifest alone.
+    pub unlisted: u64,
+    /// Files without a digest.
+    pub without: u64,
+}
+
+impl Checks {
+    /// Counts a file; `listed`: it has a line in the sums file of its algorithm. One that is only recorded is
+    /// not on the drive, and there is nothing to check.
+    pub fn count(&mut self, item: &Item, listed: bool) {
+        let count = match item.digest.map(|d| d.algorithm) {
+            _ if !item.stored => return,
+            None => &mut self.without,
+            Some(_) if !listed => &mut self.unlisted,
+            Some(Algorithm::Sha256) => &mut self.sha256,
+            Some(Algorithm::Blake3) => &mut self.blake3,
+        };
+        *count += 1;
+    }
+
+    fn by(&self, algorithm: Algorithm) -> bool {
+        let files = match algorithm {
+            Algorithm::Sha256 => self.sha256,
+            Algorithm::Blake3 => self.blake3,
+        };
+        files > 0
+    }
+}
+
+const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Blake3];
+
+/// The text for this volume and what of it can be checked.
+pub fn text(volume: &VolumeJson, checks: &Checks) -> String {
     let mut out = String::with_capacity(4096);
     out.push_str("A drive of a backup set, written by multivolumecopy\n");
     out.push_str("===================================================\n\n");
@@ -26,15 +64,15 @@ pub fn text(volume: &VolumeJson, digest: Option<Algorithm>) -> String {
     push_field(&mut out, "Created:", &volume.created);
     push_field(&mut out, "Written by:", &volume.tool);
     out.push_str(INTRODUCTION);
-    out.push_str(&checking(digest));
+    out.push_str(&checking(checks));
     out.push_str(RESTORING);
-    let sums = match digest {
-        None => String::new(),
-        Some(algorithm) => format!(
-            "  {:<16}the digest of every file on this drive, as above\n",
+    let mut sums = String::new();
+    for algorithm in ALGORITHMS.into_iter().filter(|one| checks.by(*one)) {
+        sums.push_str(&format!(
+            "  {:<16}the digests of the files on this drive, as above\n",
             sums::file_name(algorithm)
-        ),
-    };
+        ));
+    }
     out.push_str(&FILES.replace("@SUMS@", &sums));
     out.push_str(LIMITS);
     out
@@ -61,17 +99,41 @@ fn push_field(out: &mut String, title: &str, value: &str) {
     out.push('\n');
 }
 
-fn checking(digest: Option<Algorithm>) -> String {
-    let Some(algorithm) = digest else {
-        return NO_CHECKING.to_owned();
-    };
-    let program = match algorithm {
-        Algorithm::Sha256 => "sha256sum",
-        Algorithm::Blake3 => "b3sum",
-    };
-    CHECKING
-        .replace("@PROGRAM@", program)
-        .replace("@SUMS@", sums::file_name(algorithm))
+fn checking(checks: &Checks) -> String {
+    let mut out = CHECKING.to_owned();
+    let mut any = false;
+    for algorithm in ALGORITHMS.into_iter().filter(|one| checks.by(*one)) {
+        let program = match algorithm {
+            Algorithm::Sha256 => "sha256sum",
+            Algorithm::Blake3 => "b3sum",
+        };
+        if !any {
+            out.push_str("    cd DRIVE\n");
+        }
+        any = true;
+        out.push_str(&format!(
+            "    {program} -c --quiet .mvcopy/{}\n",
+            sums::file_name(algorithm)
+        ));
+    }
+    if any {
+        out.push_str(HOW_CHECKED);
+    } else if checks.unlisted == 0 && checks.without > 0 {
+        out.push_str(NO_CHECKING);
+    } else if checks.unlisted == 0 {
+        out.push_str("There is no file on this drive yet.\n");
+    }
+    if checks.unlisted > 0 {
+        out.push_str(&UNLISTED.replace("@FILES@", &counted(checks.unlisted)));
+    }
+    if checks.without > 0 && (any || checks.unlisted > 0) {
+        out.push_str(&WITHOUT.replace("@FILES@", &counted(checks.without)));
+    }
+    out
+}
+
+fn counted(files: u64) -> String {
+    format!("{files} {}", if files == 1 { "file" } else { "files" })
 }
 
 const INTRODUCTION: &str = "
@@ -87,20 +149,30 @@ const CHECKING: &str = "
 Check that every file is as it was written
 ------------------------------------------
 
-    cd DRIVE
-    @PROGRAM@ -c --quiet .mvcopy/@SUMS@
+";
 
+const HOW_CHECKED: &str = "
 It prints nothing when all is well, and the name of each file that is not.
 A drive that was only just written should be unmounted and mounted again
 first, or what is checked may be the computer's memory.
 ";
 
-const NO_CHECKING: &str = "
-Check that every file is as it was written
-------------------------------------------
-
+const NO_CHECKING: &str = "\
 This drive was written without digests: there is nothing to check against
 but the sizes and times in .mvcopy/manifest.jsonl.
+";
+
+const UNLISTED: &str = "
+@FILES@ cannot be checked in this way:
+b3sum reads no name that is not UTF-8 or has the character U+FFFD in it. Their
+digests are in .mvcopy/manifest.jsonl; this prints the digest of a file:
+
+    b3sum --no-names < FILE
+";
+
+const WITHOUT: &str = "
+Without a digest, and only told by size and time (.mvcopy/manifest.jsonl):
+@FILES@.
 ";
 
 const RESTORING: &str = "

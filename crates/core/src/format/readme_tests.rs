@@ -26,6 +26,30 @@ fn volume(name: &str, label: &str) -> VolumeJson {
     }
 }
 
+fn sha256() -> Checks {
+    Checks {
+        sha256: 7,
+        ..Checks::default()
+    }
+}
+
+fn blake3() -> Checks {
+    Checks {
+        blake3: 7,
+        ..Checks::default()
+    }
+}
+
+/// The most that there can be, in the longest words.
+fn mixed() -> Checks {
+    Checks {
+        sha256: u64::MAX,
+        blake3: u64::MAX,
+        unlisted: u64::MAX,
+        without: u64::MAX,
+    }
+}
+
 #[test]
 fn it_is_plain_ascii_of_78_columns_whatever_the_names_are() {
     let long = "ü💾 ".repeat(36);
@@ -34,8 +58,8 @@ fn it_is_plain_ascii_of_78_columns_whatever_the_names_are() {
         (&long[..], &"x".repeat(255)[..]),
         ("a\u{1b}[2J\n", "@SUMS@"),
     ] {
-        for digest in [None, Some(Algorithm::Sha256), Some(Algorithm::Blake3)] {
-            let text = text(&volume(name, label), digest);
+        for checks in [Checks::default(), sha256(), blake3(), mixed()] {
+            let text = text(&volume(name, label), &checks);
             assert!(
                 text.bytes()
                     .all(|b| b == b'\n' || (b' '..=b'~').contains(&b)),
@@ -52,7 +76,7 @@ fn it_is_plain_ascii_of_78_columns_whatever_the_names_are() {
 
 #[test]
 fn it_says_what_the_drive_is() {
-    let text = text(&volume("photos", "blue WD"), Some(Algorithm::Sha256));
+    let text = text(&volume("photos", "blue WD"), &sha256());
     for line in [
         "Set:          photos\n",
         "Drive:        3\n",
@@ -68,9 +92,42 @@ fn it_says_what_the_drive_is() {
 
 #[test]
 fn it_only_speaks_of_digests_that_are_there() {
-    let with = |digest| text(&volume("photos", "x"), digest);
-    assert!(with(Some(Algorithm::Blake3)).contains("    b3sum -c --quiet .mvcopy/B3SUMS\n"));
-    assert!(!with(Some(Algorithm::Blake3)).contains("SHA256SUMS"));
-    assert!(!with(None).contains("SUMS"));
-    assert!(with(None).contains("without digests"));
+    let with = |checks| text(&volume("photos", "x"), &checks);
+    assert!(with(blake3()).contains("    cd DRIVE\n    b3sum -c --quiet .mvcopy/B3SUMS\n"));
+    assert!(!with(blake3()).contains("SHA256SUMS"));
+    assert!(!with(sha256()).contains("B3SUMS"));
+    let without = Checks {
+        without: 2,
+        ..Checks::default()
+    };
+    assert!(!with(without).contains("SUMS"));
+    assert!(with(without).contains("This drive was written without digests"));
+    assert!(!with(Checks::default()).contains("SUMS"));
+}
+
+#[test]
+fn it_names_both_lists_and_what_neither_has() {
+    let with = |checks| text(&volume("photos", "x"), &checks);
+    let both = with(mixed());
+    for line in [
+        "    sha256sum -c --quiet .mvcopy/SHA256SUMS\n    b3sum -c --quiet .mvcopy/B3SUMS\n",
+        "  SHA256SUMS      the digests",
+        "  B3SUMS          the digests",
+        " files cannot be checked in this way:\n",
+        "Without a digest, and only told by size and time (.mvcopy/manifest.jsonl):\n",
+    ] {
+        assert!(both.contains(line), "{line} is not in\n{both}");
+    }
+    let one = Checks {
+        unlisted: 1,
+        ..blake3()
+    };
+    assert!(with(one).contains("\n1 file cannot be checked in this way"));
+    assert!(!with(blake3()).contains("cannot be checked"));
+    let odd_names_only = Checks {
+        unlisted: 3,
+        ..Checks::default()
+    };
+    assert!(with(odd_names_only).contains("    b3sum --no-names < FILE\n"));
+    assert!(!with(odd_names_only).contains("without digests"));
 }

@@ -13,7 +13,7 @@ pub use read::{read, read_header};
 pub use write::ListWriter;
 
 use super::date;
-use super::item::{MAX_PATH, check_path, relative_fault};
+use super::item::{Algorithm, MAX_PATH, check_path, relative_fault};
 use super::volumejson::{MAX_SAFE, check_copy, check_id, check_name, check_number};
 use crate::meta::{Kind, Time};
 
@@ -37,6 +37,8 @@ pub struct Header {
     pub volume: u32,
     /// Copies of each entry that are wanted, each on volumes of its own.
     pub copies: u32,
+    /// How the digests of what is copied are made; `None`: none are.
+    pub digest: Option<Algorithm>,
 }
 
 /// One source of the set.

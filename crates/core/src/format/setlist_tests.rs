@@ -15,6 +15,7 @@ fn header() -> Header {
         date: 1_700_000_000,
         volume: 2,
         copies: 1,
+        digest: Some(Algorithm::Sha256),
     }
 }
 
@@ -449,4 +450,28 @@ proptest! {
         start.extend_from_slice(&bytes);
         prop_assert!(lines(&start).is_err());
     }
+}
+
+#[test]
+fn the_header_tells_how_digests_are_made() {
+    let written = |digest| {
+        let header = Header { digest, ..header() };
+        let list = ListWriter::new(Vec::new(), b"l", &header).expect("a header");
+        list.finish().expect("a list").1
+    };
+    let told = |bytes: &[u8]| read_header(bytes, b"l").expect("a header").digest;
+    for digest in [None, Some(Algorithm::Sha256), Some(Algorithm::Blake3)] {
+        assert_eq!(told(&written(digest)), digest);
+    }
+    let text = String::from_utf8(written(Some(Algorithm::Blake3))).expect("UTF-8");
+    assert!(
+        text.lines()
+            .next()
+            .is_some_and(|l| l.contains(",\"digest\":\"blake3\"}"))
+    );
+    // What nobody chose is not said; what a later program chose is not refused.
+    let plain = String::from_utf8(written(Some(Algorithm::Sha256))).expect("UTF-8");
+    assert!(!plain.contains("digest"));
+    let later = text.replace("blake3", "blake9");
+    assert_eq!(told(later.as_bytes()), Some(Algorithm::Sha256));
 }

@@ -1,7 +1,9 @@
 //! `.mvcopy/SHA256SUMS` and `.mvcopy/B3SUMS`: a drive is checked with coreutils or b3sum alone.
 //!
 //! One line a file, in the format and with the escapes of coreutils 9 (`sha256sum`), so that
-//! `cd OUTPUT && sha256sum -c --quiet .mvcopy/SHA256SUMS` reads every name, whatever its bytes are.
+//! `cd OUTPUT && sha256sum -c --quiet .mvcopy/SHA256SUMS` reads every name, whatever its bytes are. b3sum has the
+//! same format but for carriage returns, and ends at the first line that is not UTF-8: such names are left out
+//! of its list ([`takes`]), and it reads all the others.
 //! These files are for people and their tools; we read the manifest.
 
 use super::item::{Algorithm, Digest};
@@ -14,12 +16,29 @@ pub fn file_name(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// Appends the line of one file; `path` is its path below the drive's root.
+/// Whether the program that checks this list can read the name: b3sum takes UTF-8 alone, and refuses U+FFFD,
+/// which it prints for what is not (b3sum's `check_for_invalid_characters`).
+pub fn takes(algorithm: Algorithm, path: &[u8]) -> bool {
+    match algorithm {
+        Algorithm::Sha256 => true,
+        Algorithm::Blake3 => {
+            std::str::from_utf8(path).is_ok_and(|path| !path.contains(char::REPLACEMENT_CHARACTER))
+        }
+    }
+}
+
+/// Appends the line of one file; `path` is its path below the drive's root, one that [`takes`] takes.
 ///
 /// A name with `\`, a newline or a carriage return has these escaped and a `\` before the digest. The name
 /// `-` alone is written `./-`: for the tools it would be standard input.
+///
+/// b3sum knows the escape of a carriage return since 1.5.5 only, and takes a raw one in all versions, but for one
+/// at the end since then: so it is escaped there alone.
 pub fn push_line(out: &mut Vec<u8>, digest: &Digest, path: &[u8]) {
-    let escape = path.iter().any(|b| matches!(b, b'\\' | b'\n' | b'\r'));
+    let raw_returns = digest.algorithm == Algorithm::Blake3 && !path.ends_with(b"\r");
+    let escape = path
+        .iter()
+        .any(|b| matches!(b, b'\\' | b'\n') || (*b == b'\r' && !raw_returns));
     if escape {
         out.push(b'\\');
     }
@@ -34,7 +53,7 @@ pub fn push_line(out: &mut Vec<u8>, digest: &Digest, path: &[u8]) {
             match b {
                 b'\\' => out.extend_from_slice(b"\\\\"),
                 b'\n' => out.extend_from_slice(b"\\n"),
-                b'\r' => out.extend_from_slice(b"\\r"),
+                b'\r' if !raw_returns => out.extend_from_slice(b"\\r"),
                 b => out.push(b),
             }
         }

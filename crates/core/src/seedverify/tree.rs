@@ -8,10 +8,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, retry_on_intr};
-use sha2::{Digest as _, Sha256};
 
 use crate::cancel::CancelToken;
+use crate::digest::Hasher;
 use crate::error::{Error, IoContext, Result};
+use crate::format::item::{Algorithm, Digest};
 use crate::meta::{Kind, Meta};
 use crate::sys;
 
@@ -130,17 +131,18 @@ pub(super) fn is_nothing(e: &io::Error) -> bool {
     matches!(Errno::from_io_error(e), Some(Errno::NOENT | Errno::NOTDIR))
 }
 
-/// The SHA-256 of a file's content and what it is after the reading. `count` gets the bytes of each block.
+/// The digest of a file's content and what it is after the reading. `count` gets the bytes of each block.
 ///
 /// # Errors
 /// `Code::Io` with `path`, `Code::Cancelled`.
 pub(super) fn digest(
     fd: &OwnedFd,
     path: &[u8],
+    algorithm: Algorithm,
     cancel: &CancelToken,
     count: &(dyn Fn(u64) + Sync),
-) -> Result<([u8; 32], Meta)> {
-    let mut hash = Sha256::new();
+) -> Result<(Digest, Meta)> {
+    let mut hash = Hasher::new(algorithm);
     let mut block = vec![0; BLOCK];
     let mut at = 0;
     loop {
@@ -157,5 +159,5 @@ pub(super) fn digest(
         }
     }
     let after = sys::stat_fd(fd.as_fd()).at("looking at", path)?;
-    Ok((hash.finalize().into(), after))
+    Ok((hash.finish(), after))
 }

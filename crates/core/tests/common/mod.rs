@@ -28,7 +28,7 @@ use multivolumecopy_core::engine::recover::{Recovered, recover};
 use multivolumecopy_core::engine::{checksum, renames};
 use multivolumecopy_core::error::FileError;
 use multivolumecopy_core::filter::{FileList, Filter, Rule};
-use multivolumecopy_core::format::item::Item;
+use multivolumecopy_core::format::item::{Algorithm, Item};
 use multivolumecopy_core::format::manifest;
 use multivolumecopy_core::format::volumejson::{self, SetRef, VolumeJson, VolumeRef};
 use multivolumecopy_core::progress::Progress;
@@ -76,7 +76,7 @@ pub struct Run {
     /// `Some`: removals are agreed to, or not.
     pub gone: bool,
     pub reread: bool,
-    pub digest: bool,
+    pub digest: Option<Algorithm>,
     pub adopt: bool,
     pub epoch: Duration,
     pub rules: Vec<Rule>,
@@ -94,7 +94,7 @@ impl Default for Run {
             workers: 0,
             gone: false,
             reread: false,
-            digest: true,
+            digest: Some(Algorithm::Sha256),
             adopt: false,
             epoch: Duration::from_secs(5),
             rules: Vec::new(),

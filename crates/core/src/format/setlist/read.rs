@@ -12,6 +12,7 @@ use super::{
 };
 use crate::error::{Code, IoContext, Result};
 use crate::format::date;
+use crate::format::item::Algorithm;
 use crate::format::manifest::version_message;
 use crate::format::text::{
     Line as Found, MAX_LINE, Sha256Hex, Text, bad_line, json_message, json_text, read_line, short,
@@ -41,6 +42,7 @@ struct WireHeader {
     volume: u32,
     #[serde(default = "first")]
     copies: u32,
+    digest: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -191,6 +193,11 @@ fn parse_header(line: &[u8]) -> Result<Header, String> {
         date: parse_date(&wire.date)?,
         volume: wire.volume,
         copies: wire.copies,
+        digest: match wire.digest.as_deref() {
+            None => Some(Algorithm::Sha256),
+            // What a later program has chosen is not known here: what is copied here gets what all know.
+            Some(word) => Algorithm::choice_from_word(word).unwrap_or(Some(Algorithm::Sha256)),
+        },
     };
     header.fault()?;
     Ok(header)

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Header, ListedEntry, ListedSource, ListedVolume, TRAILER_START, VERSION};
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::date;
-use crate::format::item::push_time;
+use crate::format::item::{Algorithm, push_time};
 use crate::format::text::{push_hex, push_u64};
 use crate::meta::Kind;
 use crate::name::{JsonStyle, write_json};
@@ -43,6 +43,13 @@ impl<W: Write> ListWriter<W> {
         push_number(&mut buffer, b",\"volume\":", header.volume.into());
         if header.copies > 1 {
             push_number(&mut buffer, b",\"copies\":", header.copies.into());
+        }
+        if header.digest != Some(Algorithm::Sha256) {
+            push_text(
+                &mut buffer,
+                b",\"digest\":",
+                Algorithm::choice_word(header.digest),
+            );
         }
         buffer.extend_from_slice(b"}\n");
         Ok(ListWriter {
