@@ -332,6 +332,11 @@ export class OpenDrive {
     this.#catalog = catalog
   }
 
+  /** The drive in the addon, for the other files of this folder. */
+  get native(): NativeDrive {
+    return this.#native
+  }
+
   get facts(): NativeDrive['facts'] {
     return this.#native.facts
   }

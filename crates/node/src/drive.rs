@@ -468,7 +468,7 @@ impl OpenDrive {
         })
     }
 
-    fn job<'env, T, W>(
+    pub(crate) fn job<'env, T, W>(
         &self,
         env: &'env Env,
         name: &str,

@@ -16,6 +16,7 @@ pub mod name;
 pub mod plan;
 pub mod preview;
 pub mod query;
+pub mod repair;
 pub mod rules;
 pub mod seedverify;
 pub mod selftest;

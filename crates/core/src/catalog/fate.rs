@@ -382,7 +382,8 @@ impl Catalog {
             "SELECT 1 FROM entry e WHERE dir = ?1 AND name = ?2 AND gone = 0 AND ino <> 0 AND kind = ?3 \
              AND (kind <> 0 OR size = ?4) AND mtime = ?5 AND mtime_ns = ?6 UNION ALL \
              SELECT 1 FROM placement p WHERE dir = ?1 AND name = ?2 AND kind = ?3 AND size = ?4 \
-             AND mtime = ?5 AND mtime_ns = ?6 AND {NOT_LOST} LIMIT 1"
+             AND mtime = ?5 AND mtime_ns = ?6 AND {NOT_LOST} AND NOT EXISTS (SELECT 1 FROM finding f \
+             WHERE f.volume = p.volume AND f.dir = p.dir AND f.name = p.name) LIMIT 1"
         ))?;
         let found = stmt
             .query_row(

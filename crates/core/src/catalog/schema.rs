@@ -155,6 +155,16 @@ CREATE TABLE lost(
   noted INTEGER NOT NULL,         -- seconds since 1970
   PRIMARY KEY(path, volume)
 ) WITHOUT ROWID;
+-- What a check found not to be as the placement says.
+CREATE TABLE finding(
+  volume INTEGER NOT NULL,
+  dir INTEGER NOT NULL,
+  name BLOB NOT NULL,
+  word TEXT NOT NULL,
+  errno INTEGER NOT NULL,         -- 0 = none
+  checked INTEGER NOT NULL,       -- seconds since 1970
+  PRIMARY KEY(volume, dir, name)
+) WITHOUT ROWID;
 ";
 
 /// The step that makes a catalog of version N + 1 out of one of version N, by N.

@@ -18,6 +18,7 @@ use super::dirs::open_or_make;
 use super::drive::{Drive, join, split};
 use super::file::{TempDir, Work, target_fault};
 use crate::catalog::Catalog;
+use crate::catalog::place::Key;
 use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
 use crate::format::item::Item;
 use crate::format::journal::{Record, encode};
@@ -76,6 +77,8 @@ pub struct Committer<'a> {
     pub promised_links: Vec<(u64, u64)>,
     /// The failures of single files in the commit itself.
     pub failures: Vec<(Work, FileError)>,
+    /// What was kept beside the file that took its name: that file's key, and the new name.
+    pub set_aside: Vec<(Key, Vec<u8>)>,
 }
 
 /// How many directories of the drive are held open.
@@ -102,6 +105,7 @@ impl<'a> Committer<'a> {
             promised_bytes: 0,
             promised_links: Vec::new(),
             failures: Vec::new(),
+            set_aside: Vec::new(),
         }
     }
 
@@ -273,8 +277,9 @@ impl<'a> Committer<'a> {
                     self.catalog.place_dirs(self.volume, key.dir)?;
                     last_dir = key.dir;
                 }
-                self.catalog
-                    .place(self.volume, key, &ready.item, Some(&ready.seen))?;
+                // A repair says nothing about what the source has.
+                let seen = ready.work.expected.is_none().then_some(&ready.seen);
+                self.catalog.place(self.volume, key, &ready.item, seen)?;
             }
             Ok(())
         })?;
@@ -376,6 +381,11 @@ impl<'a> Committer<'a> {
         let (dir, name) = split(path);
         let parent = self.parent(dir)?;
         let temp = ready.work.temp.fd.as_fd();
+        if ready.work.aside
+            && let Some(kept) = super::aside::set_aside(parent.as_fd(), name, &whole)?
+        {
+            self.set_aside.push((ready.work.key.clone(), kept));
+        }
         sys::rename(
             temp,
             &ready.work.temp_name(),

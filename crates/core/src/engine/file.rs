@@ -15,7 +15,7 @@ use super::hash::HashThread;
 use crate::cancel::CancelToken;
 use crate::catalog::place::Key;
 use crate::error::{Error, FileError, FileFault, IoContext};
-use crate::format::item::{Algorithm, Item};
+use crate::format::item::{Algorithm, Digest, Item};
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
 use crate::sys;
@@ -95,6 +95,12 @@ pub struct Work {
     pub temp: Arc<TempDir>,
     /// How it gets its content.
     pub how: How,
+    /// What it has to be, whatever the walk saw: a repair. Its metadata comes from here.
+    pub expected: Option<Box<Item>>,
+    /// Its path where it comes from, below the drives' root, if it has another one there.
+    pub from: Option<Vec<u8>>,
+    /// Whether what stands under its final name is kept beside it ([`super::aside`]).
+    pub aside: bool,
     /// Whether something of ours stands under its final name.
     pub replaces: bool,
     /// It found no room before, and what was written until then has been flushed since.
@@ -102,6 +108,11 @@ pub struct Work {
 }
 
 impl Work {
+    /// Its path where it comes from, below the drives' root.
+    pub fn origin(&self) -> &[u8] {
+        self.from.as_deref().unwrap_or(&self.path)
+    }
+
     /// The name of its temp file in [`Work::temp`].
     pub fn temp_name(&self) -> Vec<u8> {
         format!("{:x}", self.id).into_bytes()
@@ -117,6 +128,8 @@ pub enum Made {
     Directory(Box<Item>, Meta),
     /// Recorded only: the drive's file system cannot hold it.
     Recorded(Box<Item>, Meta),
+    /// What it comes from is not what is expected; nothing is left of the copy.
+    Otherwise,
     /// This entry failed; the run goes on.
     Failed(FileError),
     /// The drive failed; the run cannot go on.
@@ -130,6 +143,7 @@ pub(super) enum Fail {
     Source(Error),
     Target(Error),
     Changed,
+    Otherwise,
     Cancelled,
 }
 
@@ -183,7 +197,7 @@ impl<'a> Copier<'a> {
         if self.cancel.is_stopped() {
             return Made::Cancelled;
         }
-        let absolute = || work.source.absolute(&work.path);
+        let absolute = || work.source.absolute(work.origin());
         for last in [false, true] {
             let fail = match self.attempt(work) {
                 Ok(made) => return made,
@@ -192,6 +206,7 @@ impl<'a> Copier<'a> {
             let _ = sys::unlink(work.temp.fd.as_fd(), &work.temp_name(), false);
             match fail {
                 Fail::Cancelled => return Made::Cancelled,
+                Fail::Otherwise => return Made::Otherwise,
                 Fail::Changed if !last => {}
                 Fail::Changed => {
                     return Made::Failed(FileError {
@@ -224,10 +239,17 @@ impl<'a> Copier<'a> {
     }
 
     fn attempt(&mut self, work: &Work) -> std::result::Result<Made, Fail> {
-        if let How::Link(to) = &work.how
-            && let Some(made) = self.link(work, to)?
-        {
-            return Ok(made);
+        if let How::Link(to) = &work.how {
+            match self.link(work, to)? {
+                Some(made) => return Ok(made),
+                // A repair has to say itself where content comes from.
+                None if work.expected.is_some() => return Err(Fail::Otherwise),
+                None => {}
+            }
+        }
+        match (&work.expected, work.meta.kind) {
+            (Some(item), kind) if kind != Kind::File => return self.from_record(work, item),
+            _ => {}
         }
         match work.meta.kind {
             Kind::File => self.file(work),
@@ -256,7 +278,7 @@ impl<'a> Copier<'a> {
         &mut self,
         work: &'w Work,
     ) -> std::result::Result<(BorrowedFd<'_>, &'w [u8]), Fail> {
-        let (dir, name) = split(work.source.below(&work.path));
+        let (dir, name) = split(work.source.below(work.origin()));
         let same = self
             .dir
             .as_ref()
@@ -292,6 +314,11 @@ impl<'a> Copier<'a> {
         if before.kind != Kind::File {
             return Err(Fail::Changed);
         }
+        if let Some(item) = &work.expected
+            && before.size != item.size
+        {
+            return Err(Fail::Otherwise);
+        }
         let temp_name = work.temp_name();
         let to = sys::create_new(work.temp.fd.as_fd(), &temp_name)
             .at("creating", &work.path)
@@ -305,6 +332,17 @@ impl<'a> Copier<'a> {
         if after.size != before.size || after.mtime != before.mtime || !whole {
             return Err(Fail::Changed);
         }
+        let after = match &work.expected {
+            None => after,
+            Some(item) if is_expected(item, &after, digest.as_ref()) => Meta {
+                mode: item.mode,
+                uid: item.uid,
+                gid: item.gid,
+                mtime: item.mtime,
+                ..after
+            },
+            Some(_) => return Err(Fail::Otherwise),
+        };
         let mut fresh = Meta {
             uid: self.euid,
             gid: self.egid,
@@ -332,10 +370,23 @@ impl<'a> Copier<'a> {
         sys::close(to)
             .at("closing", &work.path)
             .map_err(Fail::Target)?;
-        let mut item = item(work, &after);
-        item.size = written;
-        item.digest = digest;
-        Ok(Made::Ready(Box::new(item), after))
+        let mut made = item(work, &after);
+        made.size = written;
+        made.digest = digest;
+        if let Some(item) = &work.expected {
+            // By its record it may belong to a group of names.
+            made.link = item.link.clone();
+        }
+        Ok(Made::Ready(Box::new(made), after))
+    }
+}
+
+/// Whether a file that was read is what a record says: by the digest, where there is one by this algorithm, else
+/// by its time.
+fn is_expected(item: &Item, found: &Meta, digest: Option<&Digest>) -> bool {
+    match (&item.digest, digest) {
+        (Some(want), Some(read)) if want.algorithm == read.algorithm => want == read,
+        _ => found.mtime == item.mtime,
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod adopt;
 pub mod apply;
+mod aside;
 mod ballast;
 pub mod checksum;
 pub mod close;
@@ -22,11 +23,14 @@ pub mod file;
 pub mod foreign;
 pub mod hash;
 pub mod learn;
+mod look;
 mod moves;
+pub mod origin;
 mod own;
 mod pool;
 pub mod recover;
 pub mod renames;
+pub mod repair;
 pub mod setlist;
 mod special;
 mod sumsfile;

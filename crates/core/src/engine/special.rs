@@ -35,9 +35,33 @@ impl Copier<'_> {
         let mut item = item(work, &meta);
         item.size = 0;
         item.target = Some(target.clone());
+        self.make_symlink(work, item, meta, &target)
+    }
+
+    /// Makes an entry without content as its record has it.
+    pub(super) fn from_record(
+        &mut self,
+        work: &Work,
+        item: &Item,
+    ) -> std::result::Result<Made, Fail> {
+        let meta = work.meta;
+        match (item.kind, &item.target) {
+            (Kind::Dir, _) => Ok(Made::Directory(Box::new(item.clone()), meta)),
+            (_, Some(target)) => self.make_symlink(work, item.clone(), meta, target),
+            _ => self.make_node(work, item.clone(), meta),
+        }
+    }
+
+    fn make_symlink(
+        &mut self,
+        work: &Work,
+        item: Item,
+        meta: Meta,
+        target: &[u8],
+    ) -> std::result::Result<Made, Fail> {
         let temp = work.temp.fd.as_fd();
         let temp_name = work.temp_name();
-        match rustix::fs::symlinkat(target.as_slice(), temp, temp_name.as_slice()) {
+        match rustix::fs::symlinkat(target, temp, temp_name.as_slice()) {
             Ok(()) => {}
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
                 return Ok(self.recorded(item, meta));
@@ -69,6 +93,18 @@ impl Copier<'_> {
         if device {
             item.rdev = Some((rustix::fs::major(rdev), rustix::fs::minor(rdev)));
         }
+        self.make_node(work, item, meta)
+    }
+
+    fn make_node(
+        &mut self,
+        work: &Work,
+        item: Item,
+        meta: Meta,
+    ) -> std::result::Result<Made, Fail> {
+        let rdev = item
+            .rdev
+            .map_or(0, |(major, minor)| rustix::fs::makedev(major, minor));
         let temp = work.temp.fd.as_fd();
         let temp_name = work.temp_name();
         let kind = FileType::from_raw_mode(meta.kind.type_bits());

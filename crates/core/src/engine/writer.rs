@@ -184,6 +184,9 @@ impl Writer<'_> {
             source,
             temp,
             how,
+            expected: None,
+            from: None,
+            aside: false,
             replaces,
             again: false,
         }))
@@ -225,7 +228,7 @@ impl Writer<'_> {
                 });
             }
             Made::Failed(error) => self.work_failed(&work, error)?,
-            Made::Cancelled => self.outcome.stopped = true,
+            Made::Otherwise | Made::Cancelled => self.outcome.stopped = true,
             Made::DriveFailed(e) => {
                 // What is written already and whole gets its chance; the failure stands in any case.
                 if let Ok(flushed) = committer.flush() {

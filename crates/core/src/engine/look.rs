@@ -1,0 +1,184 @@
+//! What stands on a drive in the place of an entry, read from the device; and the proof after it was written.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::content::digest_of;
+use super::drive::{Drive, join, split};
+use crate::cancel::CancelToken;
+use crate::error::{Code, Error, IoContext, Result};
+use crate::format::item::{Algorithm, Item};
+use crate::meta::{Kind, Meta, Time};
+use crate::sys;
+
+/// How coarse file systems keep times, in nanoseconds: NTFS, and FAT with exFAT (whose steps are parts of 10 ms).
+/// First the step that what is kept is a multiple of, then how far that may be from what it was to be.
+const STEPS: [(u32, i128); 2] = [(100, 1_000), (10_000_000, 2_000_000_000)];
+
+/// What stands there.
+#[derive(Debug)]
+pub(super) enum Now {
+    /// What was recorded.
+    Good,
+    /// Nothing.
+    Missing,
+    /// A file of the recorded size and time, and of other content, or one that cannot be read.
+    Bad {
+        /// Bytes that it takes on the drive.
+        allocated: u64,
+        /// Whether it cannot be read.
+        unreadable: bool,
+    },
+    /// Something of another kind, size or time: somebody changed it.
+    Differs {
+        /// Only its time differs.
+        touched: bool,
+    },
+}
+
+impl Now {
+    /// The word of a finding that says so.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Now::Good => "ok",
+            Now::Missing => "missing",
+            Now::Bad {
+                unreadable: false, ..
+            } => "corrupt",
+            Now::Bad {
+                unreadable: true, ..
+            } => "unreadable",
+            Now::Differs { .. } => "changed",
+        }
+    }
+}
+
+/// Looks at the place of an entry. What the drive answers with an error counts as unreadable.
+///
+/// # Errors
+/// `Code::Cancelled`.
+pub(super) fn look(drive: &Drive, item: &Item, cancel: &CancelToken) -> Result<Now> {
+    let (dir, name) = split(&item.path);
+    let unreadable = Now::Bad {
+        allocated: 0,
+        unreadable: true,
+    };
+    let dir = match sys::open_dir_beneath(drive.root.as_fd(), dir, true) {
+        Ok(dir) => dir,
+        Err(e) if is_absent(&e) => return Ok(Now::Missing),
+        Err(_) => return Ok(unreadable),
+    };
+    let found = match sys::stat_at(dir.as_fd(), name) {
+        Ok(found) => found,
+        Err(e) if is_absent(&e) => return Ok(Now::Missing),
+        Err(_) => return Ok(unreadable),
+    };
+    let differs = Now::Differs { touched: false };
+    if found.kind != item.kind {
+        return Ok(differs);
+    }
+    let good = match item.kind {
+        Kind::File => return file(drive, item, &dir, &found, cancel),
+        Kind::Symlink => {
+            let target = rustix::fs::readlinkat(&dir, name, Vec::new());
+            target.is_ok_and(|t| Some(t.as_bytes()) == item.target.as_deref())
+        }
+        Kind::CharDevice | Kind::BlockDevice => {
+            let rdev = (rustix::fs::major(found.rdev), rustix::fs::minor(found.rdev));
+            Some(rdev) == item.rdev
+        }
+        _ => true,
+    };
+    Ok(if good { Now::Good } else { differs })
+}
+
+fn is_absent(e: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = e.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::NOENT | Errno::NOTDIR))
+}
+
+fn file(
+    drive: &Drive,
+    item: &Item,
+    dir: &OwnedFd,
+    found: &Meta,
+    cancel: &CancelToken,
+) -> Result<Now> {
+    let same_time = is_kept(found.mtime, item.mtime);
+    if found.size != item.size {
+        return Ok(Now::Differs { touched: false });
+    }
+    let (_, name) = split(&item.path);
+    let read = sys::open_for_reading(dir.as_fd(), name)
+        .at("opening", &item.path)
+        .and_then(|fd| {
+            let by = item.digest.map_or(Algorithm::Sha256, |d| d.algorithm);
+            digest_of(&fd, &join(&drive.path, &item.path), by, cancel)
+        });
+    let read = match read {
+        Err(e) if e.code == Code::Cancelled => return Err(e),
+        read => read.ok(),
+    };
+    let same_content = match (&read, &item.digest) {
+        (Some(_), None) => same_time,
+        (Some(read), Some(want)) => read == want,
+        (None, _) => false,
+    };
+    Ok(match (same_content, same_time) {
+        (true, true) => Now::Good,
+        (true, false) => Now::Differs { touched: true },
+        (false, true) => Now::Bad {
+            allocated: found.allocated,
+            unreadable: read.is_none(),
+        },
+        (false, false) => Now::Differs { touched: false },
+    })
+}
+
+/// Whether a time is what a file system made of another one. A time of somebody's own is hardly ever a multiple of
+/// such a step: so what was changed within two seconds is seen, too, on file systems that keep times as they are.
+fn is_kept(found: Time, set: Time) -> bool {
+    let nanos = |t: Time| i128::from(t.sec) * 1_000_000_000 + i128::from(t.nsec);
+    let apart = (nanos(found) - nanos(set)).abs();
+    apart == 0
+        || STEPS
+            .iter()
+            .any(|(step, most)| found.nsec % step == 0 && apart <= *most)
+}
+
+/// Puts back owner, mode and time of a file whose content is as recorded.
+///
+/// # Errors
+/// `Code::Io` with the path.
+pub(super) fn touch(drive: &Drive, item: &Item) -> Result<()> {
+    let (dir, name) = split(&item.path);
+    let whole = join(&drive.path, &item.path);
+    let dir = sys::open_dir_beneath(drive.root.as_fd(), dir, true).at("opening", &whole)?;
+    let fd = sys::open_for_reading(dir.as_fd(), name).at("opening", &whole)?;
+    sys::set_metadata(fd.as_fd(), None, &super::origin::meta_of(item))
+        .at("setting owner, mode and times of", &whole)
+        .map(|_| ())
+}
+
+/// Reads an entry that was just made durable back from the device.
+///
+/// # Errors
+/// `Code::DriveFailed` where it is not what was written; `Code::Cancelled`.
+pub(super) fn read_back(drive: &Drive, item: &Item, cancel: &CancelToken) -> Result<()> {
+    match look(drive, item, cancel)? {
+        Now::Good => Ok(()),
+        now => {
+            let message = format!(
+                "what was just written there reads back otherwise ({}): the drive is faulty",
+                now.word()
+            );
+            let path = join(&drive.path, &item.path);
+            Err(Error::new(Code::DriveFailed, "reading back", message).with_path(&path))
+        }
+    }
+}
+
+/// Bytes that are free on the drive; 0 where it doesn't say.
+pub(super) fn free_bytes(drive: &Drive) -> u64 {
+    rustix::fs::fstatvfs(&*drive.root).map_or(0, |s| s.f_bavail.saturating_mul(s.f_frsize))
+}

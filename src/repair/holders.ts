@@ -1,0 +1,143 @@
+/**
+ * The other drives that a repair reads from: found where they are mounted, or asked for, one at a time.
+ *
+ * They are only read. Each is used once a run: what it turns out not to have is a finding about it.
+ */
+
+import path from 'node:path'
+import prettyBytes from 'pretty-bytes'
+import type { RunContext } from '../context.js'
+import { type Drives, listVolumes, typedPath } from '../copy/drives.js'
+import { Exit, type ExitCode } from '../exit.js'
+import { CancelledError } from '../native/errors.js'
+import { displayName, type FsName } from '../native/names.js'
+import type { FromDrive } from '../native/repair.js'
+import type { Catalog } from '../native/set.js'
+import { askForVolume } from '../prompt/questions.js'
+import { counted, driveName } from '../set/messages.js'
+import { describe, look } from '../volume/look.js'
+import type { RepairOptions } from './options.js'
+
+/** What a volume has of what is needed. */
+export interface Holder {
+  readonly volume: number
+  readonly files: number
+  readonly bytes: number
+}
+
+/** Finds or asks for drives to read from. */
+export class Holders {
+  readonly #catalog: Catalog
+  readonly #options: RepairOptions
+  readonly #context: RunContext
+  readonly #tried = new Set<number>()
+  readonly #drives: Drives
+  /** The code that holds because a drive was not to be had. */
+  exit: ExitCode | undefined
+
+  constructor(catalog: Catalog, options: RepairOptions, context: RunContext, drives: Drives) {
+    this.#catalog = catalog
+    this.#options = options
+    this.#context = context
+    this.#drives = drives
+  }
+
+  /** The next drive to read from; `undefined`: there is none to be had. */
+  async next(holders: readonly Holder[]): Promise<FromDrive | undefined> {
+    const wanted = holders
+      .filter(({ volume }) => !this.#tried.has(volume))
+      .sort((a, b) => b.files - a.files || a.volume - b.volume)
+    for (const place of this.#places(wanted)) {
+      const volume = await this.#volumeAt(place)
+      if (volume === undefined || !wanted.some((one) => one.volume === volume)) continue
+      this.#tried.add(volume)
+      return { path: place, volume }
+    }
+    const [best] = wanted
+    return best === undefined ? undefined : this.#ask(best, wanted)
+  }
+
+  /** Where drives may be: as the user said, and where they were last. */
+  #places(wanted: readonly Holder[]): FsName[] {
+    const given = this.#options.from.map((one) => path.resolve(this.#context.cwd, one))
+    const last = this.#catalog
+      .volumes()
+      .filter(({ number, mount }) => mount !== '' && wanted.some(({ volume }) => volume === number))
+      .map(({ mount }) => mount)
+    return [...new Set([...given, ...last])]
+  }
+
+  /** The volume of this set that stands there, if one does. */
+  async #volumeAt(place: FsName): Promise<number | undefined> {
+    const { verdict } = await this.#look(place)
+    return verdict.kind === 'volume-of-set' && !verdict.clone ? verdict.number : undefined
+  }
+
+  #look(place: FsName) {
+    return look(place, {
+      setId: this.#catalog.setInfo().id,
+      known: this.#catalog.volumes(),
+      justFilledId: this.#drives.justFilled,
+      sources: [],
+      oneFileSystem: false,
+      hadDriveAt: this.#catalog.places(),
+      smallest: 0,
+      purpose: 'read',
+    })
+  }
+
+  async #ask(best: Holder, wanted: readonly Holder[]): Promise<FromDrive | undefined> {
+    const { prompter, report, stop, cwd, env } = this.#context
+    const label = this.#label(best.volume)
+    const name = driveName(best.volume, label)
+    const what = `${counted(best.files, 'file')} (${prettyBytes(best.bytes)})`
+    report.event({
+      type: 'volume-needed',
+      wanted: { number: best.volume, ...(label === undefined ? {} : { label }), known: true },
+      files: best.files,
+      bytes: best.bytes,
+    })
+    if (!prompter.canAsk) {
+      report.error(`${name} has ${what} that are needed, and nobody can be asked.`)
+      report.note('Mount it beside this one, and say where with --from.')
+      this.exit = Exit.needed
+      return undefined
+    }
+    let said: readonly string[] = [
+      `${what} that cannot be had from the sources are on ${name}. Both drives have to be mounted at the same time.`,
+    ]
+    for (;;) {
+      const answer = await askForVolume(prompter, {
+        wanted: name,
+        full: said,
+        list: () => listVolumes(this.#catalog.volumes(), prettyBytes),
+        help: ['It is only read. q leaves what it has as it is.'],
+        home: env.HOME,
+      })
+      if (stop.requested) throw new CancelledError()
+      if (answer.action !== 'continue') {
+        this.exit = Exit.needed
+        return undefined
+      }
+      const places =
+        answer.path === undefined ? this.#places(wanted) : [typedPath(cwd, answer.path)]
+      const refused: string[] = []
+      for (const place of places) {
+        const { verdict } = await this.#look(place)
+        if (verdict.kind === 'volume-of-set' && !verdict.clone) {
+          const found = verdict.number
+          if (wanted.some(({ volume }) => volume === found)) {
+            this.#tried.add(found)
+            return { path: place, volume: found }
+          }
+        }
+        refused.push(describe(verdict, displayName(place)).sentence)
+      }
+      said = refused.length > 0 ? refused : [`${name} is not mounted where it was: type its path.`]
+    }
+  }
+
+  #label(number: number): string | undefined {
+    return this.#catalog.volumes().find((one) => one.number === number)?.label
+  }
+}
