@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 
 use common::{Lab, Run, bytes, check_lists, compare, manifest, open_drive};
 use multivolumecopy_core::catalog::Catalog;
-use multivolumecopy_core::catalog::findings::Finding;
+use multivolumecopy_core::catalog::findings::Found;
 use multivolumecopy_core::engine::close::close;
 use multivolumecopy_core::engine::origin::{Outlook, outlook};
 use multivolumecopy_core::engine::recover::recover;
 use multivolumecopy_core::engine::repair::{Origin, Repaired, repair};
 use multivolumecopy_core::format::item::Algorithm;
+use multivolumecopy_core::format::verify::Word;
 use multivolumecopy_core::progress::Progress;
 use multivolumecopy_core::{CancelToken, Code};
 
@@ -22,10 +23,10 @@ use multivolumecopy_core::{CancelToken, Code};
 fn note(catalog: &Catalog, volume: u32, path: &str, word: &str) {
     let is_dir = word == "missing-dir";
     let key = catalog.find(path.as_bytes(), is_dir).unwrap().unwrap();
-    let finding = Finding {
+    let finding = Found {
         key,
-        word: word.trim_end_matches("-dir").into(),
-        errno: 0,
+        word: Word::from_word(word.trim_end_matches("-dir")).unwrap(),
+        errno: None,
         checked: 1,
     };
     catalog.record_finding(volume, &finding).unwrap();

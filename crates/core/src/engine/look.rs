@@ -7,6 +7,7 @@ use super::drive::{Drive, join, split};
 use crate::cancel::CancelToken;
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::item::{Algorithm, Item};
+use crate::format::verify::Word;
 use crate::meta::{Kind, Meta, Time};
 use crate::sys;
 
@@ -36,18 +37,17 @@ pub(super) enum Now {
 }
 
 impl Now {
-    /// The word of a finding that says so.
-    pub fn word(&self) -> &'static str {
+    /// The word of a finding that says so; of what is good there is none to be.
+    pub fn word(&self) -> Word {
         match self {
-            Now::Good => "ok",
-            Now::Missing => "missing",
+            Now::Missing => Word::Missing,
             Now::Bad {
                 unreadable: false, ..
-            } => "corrupt",
+            } => Word::Corrupt,
             Now::Bad {
                 unreadable: true, ..
-            } => "unreadable",
-            Now::Differs { .. } => "changed",
+            } => Word::Unreadable,
+            Now::Good | Now::Differs { .. } => Word::Changed,
         }
     }
 }
@@ -170,7 +170,7 @@ pub(super) fn read_back(drive: &Drive, item: &Item, cancel: &CancelToken) -> Res
         now => {
             let message = format!(
                 "what was just written there reads back otherwise ({}): the drive is faulty",
-                now.word()
+                now.word().as_str()
             );
             let path = join(&drive.path, &item.path);
             Err(Error::new(Code::DriveFailed, "reading back", message).with_path(&path))

@@ -15,10 +15,11 @@ use super::file::SourceRoot;
 use super::repair::Named;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
-use crate::catalog::findings::Finding;
+use crate::catalog::findings::Found;
 use crate::catalog::place::Key;
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::item::Item;
+use crate::format::verify::Word;
 use crate::meta::{Kind, Meta};
 use crate::sys;
 
@@ -197,16 +198,13 @@ pub fn outlook(
 ) -> Result<Outlook> {
     let origins = Origins::new(catalog, volume, open_sources(catalog)?)?;
     let mut outlook = Outlook::default();
-    let mut after = Key {
-        dir: i64::MIN,
-        name: Vec::new(),
-    };
+    let mut after = None;
     loop {
-        let page = catalog.findings(volume, &after, 512)?;
+        let page = catalog.findings(volume, after.as_ref(), 512)?;
         let Some(last) = page.last() else {
             return Ok(outlook);
         };
-        after = last.key.clone();
+        after = Some(last.key.clone());
         for finding in page {
             if cancel.is_stopped() {
                 return Err(Error::cancelled());
@@ -220,7 +218,7 @@ impl Outlook {
     fn add(
         &mut self,
         origins: &Origins<'_>,
-        finding: &Finding,
+        finding: &Found,
         thorough: bool,
         cancel: &CancelToken,
     ) -> Result<()> {
@@ -232,7 +230,7 @@ impl Outlook {
         };
         let mut item = placed.item;
         item.path = catalog.path_of(&finding.key)?;
-        if finding.word == "changed" {
+        if finding.word == Word::Changed {
             self.changed.add(&item);
             return Ok(());
         }

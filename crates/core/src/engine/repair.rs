@@ -19,16 +19,17 @@ use super::origin::{Origins, Source, meta_of};
 use super::own::read_identity;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
-use crate::catalog::findings::Finding;
+use crate::catalog::findings::Found;
 use crate::catalog::place::{Key, Placed};
 use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
 use crate::format::item::{Algorithm, Item};
+use crate::format::verify::Word;
 use crate::meta::Kind;
 use crate::progress::Progress;
 use crate::sys;
 
 /// Findings that are read at once, and after which all is made durable.
-const PAGE: usize = 512;
+const PAGE: u32 = 512;
 
 /// Bytes after which it is made durable on the way: what is replaced gives its room back then.
 const EPOCH_BYTES: u64 = 1 << 30;
@@ -178,16 +179,13 @@ struct Repairer<'a> {
 
 impl Repairer<'_> {
     fn run(&mut self, committer: &mut Committer<'_>) -> Result<()> {
-        let mut after = Key {
-            dir: i64::MIN,
-            name: Vec::new(),
-        };
+        let mut after = None;
         loop {
-            let page = self.catalog.findings(self.volume, &after, PAGE)?;
+            let page = self.catalog.findings(self.volume, after.as_ref(), PAGE)?;
             let Some(last) = page.last() else {
                 return Ok(());
             };
-            after = last.key.clone();
+            after = Some(last.key.clone());
             for finding in page {
                 if self.cancel.is_now() {
                     return Err(Error::cancelled());
@@ -205,7 +203,7 @@ impl Repairer<'_> {
         }
     }
 
-    fn finding(&mut self, committer: &mut Committer<'_>, finding: Finding) -> Result<()> {
+    fn finding(&mut self, committer: &mut Committer<'_>, finding: Found) -> Result<()> {
         if self.handled.remove(&finding.key) {
             return Ok(());
         }
@@ -221,9 +219,9 @@ impl Repairer<'_> {
             return Ok(());
         }
         if now.word() != finding.word {
-            let word = now.word().to_owned();
+            let word = now.word();
             self.catalog
-                .record_finding(self.volume, &Finding { word, ..finding })?;
+                .record_finding(self.volume, &Found { word, ..finding })?;
         }
         if matches!(now, Now::Differs { .. }) && !self.aside {
             return Ok(());
@@ -372,15 +370,19 @@ impl Repairer<'_> {
                 // It can have no more names: it becomes a file of its own.
                 return self.put(committer, work.key, *expected, now, None);
             }
-            Made::Otherwise => return self.otherwise(&work, "corrupt", 0),
+            Made::Otherwise => return self.otherwise(&work, Word::Corrupt, None),
             Made::Failed(e) if e.fault == FileFault::NoRoom && !work.again => {
                 return self.without_room(committer, work, now, e);
             }
             Made::Failed(e) => {
                 let vanished = e.fault == FileFault::Vanished;
                 if vanished || e.path.starts_with(&work.source.path) {
-                    let word = if vanished { "missing" } else { "unreadable" };
-                    self.otherwise(&work, word, e.errno.unwrap_or(0))?;
+                    let word = if vanished {
+                        Word::Missing
+                    } else {
+                        Word::Unreadable
+                    };
+                    self.otherwise(&work, word, e.errno)?;
                 }
                 if !vanished {
                     self.done.failed += 1;
@@ -415,16 +417,16 @@ impl Repairer<'_> {
     }
 
     /// Another drive does not have what it should: that is a finding about that one.
-    fn otherwise(&mut self, work: &Work, word: &str, errno: i32) -> Result<()> {
+    fn otherwise(&mut self, work: &Work, word: Word, errno: Option<i32>) -> Result<()> {
         let Origin::Drive { volume, .. } = self.from else {
             return Ok(());
         };
         if !matches!(work.how, How::Copy) {
             return Ok(());
         }
-        let finding = Finding {
+        let finding = Found {
             key: work.key.clone(),
-            word: word.to_owned(),
+            word,
             errno,
             checked: crate::format::date::now(),
         };
