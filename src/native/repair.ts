@@ -18,6 +18,19 @@ export interface FromDrive {
   readonly volume: number
 }
 
+/**
+ * Takes over the findings that a drive carries. Resolves with the number of our own files on it that are damaged and
+ * that closing it puts right. Rejects with `NativeError`.
+ */
+export function learnFindings(
+  catalog: Catalog,
+  path: FsName,
+  volume: number,
+  job?: RunJobOptions,
+): Promise<number> {
+  return runJob(() => catalog.native.learnFindings(path, volume), job)
+}
+
 /** Findings on a volume. */
 export function countFindings(catalog: Catalog, volume: number): number {
   return call(() => catalog.native.countFindings(volume))

@@ -18,6 +18,7 @@ import { displayName } from '../native/names.js'
 import {
   countFindings,
   type FromDrive,
+  learnFindings,
   type Outlook,
   outlook,
   type Repaired,
@@ -79,7 +80,10 @@ class Repair {
     const volume = this.#catalog.volumes().find(({ id }) => id === verdict.id)
     if (volume === undefined) throw strange(this.#options.output, verdict)
     const name = driveName(volume.number, volume.label)
-    if (countFindings(this.#catalog, volume.number) === 0) {
+    const job = { signal: this.#context.stop.orderly }
+    const at = path.resolve(this.#context.cwd, this.#options.output)
+    const damaged = await learnFindings(this.#catalog, at, volume.number, job)
+    if (countFindings(this.#catalog, volume.number) + damaged === 0) {
       report.note(`Nothing is known to be wrong with ${name}.`)
       report.note(
         volume.verified === 0
@@ -88,11 +92,16 @@ class Repair {
       )
       return Exit.ok
     }
-    const job = { signal: this.#context.stop.orderly }
     const before = await outlook(this.#catalog, volume.number, false, job)
     if (this.#options.dryRun) return this.#telling.dryRun(volume, before, this.#labels())
     this.#aside = await this.#mayKeepBeside(before)
     await this.#pass(volume, undefined)
+    if (damaged > 0) {
+      const files = counted(damaged, 'file')
+      report.note(
+        `${files} of our own on ${name} ${damaged === 1 ? 'was' : 'were'} damaged, and written anew.`,
+      )
+    }
     await this.#fromOthers(volume)
     return this.#end(volume)
   }

@@ -11,11 +11,14 @@ use common::{Lab, Run, bytes, check_lists, compare, manifest, open_drive};
 use multivolumecopy_core::catalog::Catalog;
 use multivolumecopy_core::catalog::findings::Found;
 use multivolumecopy_core::engine::close::close;
+use multivolumecopy_core::engine::findings::learn_findings;
 use multivolumecopy_core::engine::origin::{Outlook, outlook};
 use multivolumecopy_core::engine::recover::recover;
 use multivolumecopy_core::engine::repair::{Origin, Repaired, repair};
 use multivolumecopy_core::format::item::Algorithm;
-use multivolumecopy_core::format::verify::Word;
+use multivolumecopy_core::format::verify::{
+    CheckKind, Finding, Head, Line, Part, VerifyWriter, Word,
+};
 use multivolumecopy_core::progress::Progress;
 use multivolumecopy_core::{CancelToken, Code};
 
@@ -427,4 +430,97 @@ fn stopped_or_cancelled_it_goes_on_from_there() {
     drop(drive);
     assert_eq!(from_sources(&lab, &catalog).repaired.count, 2);
     lab.check();
+}
+
+/// Writes a list of findings onto drive 1, as a check on another computer would.
+fn write_list(lab: &Lab, lines: &[(&str, Word)]) -> Vec<u8> {
+    let head = Head {
+        set: common::SET.into(),
+        volume: open_id(lab, 1),
+        number: 1,
+        generation: 1,
+        kind: CheckKind::Remounted,
+        begun: 5,
+        ended: Some(6),
+        scope: b"all".to_vec(),
+        files: 7,
+        bytes: 8,
+        through: None,
+    };
+    let mut list = VerifyWriter::new(Vec::new(), b"list", &head).unwrap();
+    let part = Part {
+        from: b"a".to_vec(),
+        through: b"z".to_vec(),
+        at: 5,
+        generation: 1,
+    };
+    list.push(&Line::Part(part)).unwrap();
+    for (path, word) in lines {
+        let finding = Finding {
+            path: path.as_bytes().to_vec(),
+            word: *word,
+            errno: None,
+            at: 5,
+        };
+        list.push(&Line::Finding(finding)).unwrap();
+    }
+    let bytes = list.finish().unwrap();
+    std::fs::write(on_drive(lab, ".mvcopy/verify.jsonl"), &bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn what_the_drive_says_of_a_check_elsewhere_is_repaired_and_taken_off_its_list() {
+    let (lab, catalog) = tree(Some(Algorithm::Sha256));
+    let known = multivolumecopy_core::catalog::volumes::Volume {
+        id: open_id(&lab, 1),
+        verified: 5,
+        verified_bad: 9,
+        ..common::query::volume(1)
+    };
+    catalog.put_volume(&known).unwrap();
+    rot(&on_drive(&lab, "small"), 1);
+    std::fs::remove_dir(on_drive(&lab, "hollow")).unwrap();
+    std::fs::write(on_drive(&lab, "large"), b"changed by somebody").unwrap();
+    let lines = [
+        (".mvcopy/manifest.jsonl", Word::Damaged),
+        (".mvcopy/other", Word::Damaged),
+        ("hollow/", Word::Missing),
+        ("large", Word::Changed),
+        ("no such entry", Word::Corrupt),
+        ("small", Word::Corrupt),
+        ("theirs", Word::Extra),
+    ];
+    let whole = write_list(&lab, &lines);
+    let path = bytes(&lab.drive_path(1)).to_vec();
+    // A list that is not whole says nothing.
+    std::fs::write(
+        on_drive(&lab, ".mvcopy/verify.jsonl"),
+        &whole[..whole.len() - 3],
+    )
+    .unwrap();
+    assert_eq!(learn_findings(&catalog, &path, 1).unwrap(), 0);
+    assert_eq!(catalog.count_findings(1).unwrap(), 0);
+    write_list(&lab, &lines);
+    assert_eq!(learn_findings(&catalog, &path, 1).unwrap(), 1);
+    assert_eq!(catalog.count_findings(1).unwrap(), 3);
+    let done = from_sources(&lab, &catalog);
+    assert_eq!(names(&done.repaired), ["hollow", "small"]);
+    let mut left = Vec::new();
+    let list = std::fs::read(on_drive(&lab, ".mvcopy/verify.jsonl")).unwrap();
+    multivolumecopy_core::format::verify::read(&list[..], b"list", &mut |line| {
+        if let Line::Finding(finding) = line {
+            left.push(String::from_utf8(finding.path).unwrap());
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(left, [".mvcopy/other", "large", "no such entry", "theirs"]);
+    assert_eq!(catalog.volume(1).unwrap().unwrap().verified_bad, 1);
+    // Nothing more to take off: the list stays as it is.
+    from_sources(&lab, &catalog);
+    assert_eq!(
+        std::fs::read(on_drive(&lab, ".mvcopy/verify.jsonl")).unwrap(),
+        list
+    );
 }

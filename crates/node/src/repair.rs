@@ -1,8 +1,8 @@
 //! Repair over the boundary: what can be done about the findings on a drive, and doing it.
 
 use multivolumecopy_core::catalog;
-use multivolumecopy_core::engine::origin;
 use multivolumecopy_core::engine::repair::{self, Named};
+use multivolumecopy_core::engine::{findings, origin};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -126,6 +126,22 @@ pub struct RepairedJs {
 
 #[napi]
 impl Catalog {
+    /// Takes over the findings that a drive carries. Resolves with the number of our own files on it that are
+    /// damaged and that closing it puts right.
+    #[napi(catch_unwind, ts_return_type = "{ job: Job; done: Promise<number> }")]
+    pub fn learn_findings<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "string")] path: FsName,
+        volume: u32,
+    ) -> Result<Started<'env>> {
+        let file = self.file();
+        spawn(env, "mvc-findings", move |_, _| {
+            let catalog = catalog::Catalog::attach(&file)?;
+            Ok(findings::learn_findings(&catalog, &path.0, volume)? as f64)
+        })
+    }
+
     /// Findings on a volume.
     #[napi(catch_unwind)]
     pub fn count_findings(&self, env: &Env, volume: u32) -> Result<f64> {

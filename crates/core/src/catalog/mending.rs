@@ -92,6 +92,35 @@ impl Catalog {
         Ok(names)
     }
 
+    /// Whether there is a finding about an entry of a volume.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn has_finding(&self, volume: u32, key: &Key) -> Result<bool> {
+        Ok(self
+            .conn
+            .prepare_cached(
+                "SELECT EXISTS(SELECT 1 FROM finding WHERE volume = ?1 AND dir = ?2 AND name = ?3)",
+            )?
+            .query_row(params![volume, key.dir, key.name], |r| r.get(0))?)
+    }
+
+    /// After a repair: so many entries of a volume are still not good, of those that its last check found bad.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn note_repaired(&self, volume: u32) -> Result<()> {
+        let left = self.count_findings(volume)?;
+        let changed = self.conn.execute(
+            "UPDATE volume SET verified_bad = ?2 WHERE number = ?1 AND verified <> 0 AND verified_bad > ?2",
+            params![volume, left as i64],
+        )?;
+        if changed > 0 {
+            self.raise_revision()?;
+        }
+        Ok(())
+    }
+
     /// Lists what a volume held as lost for good; it stays placed there, so that no check takes it for good.
     ///
     /// # Errors

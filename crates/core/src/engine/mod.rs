@@ -20,6 +20,7 @@ mod dirs;
 pub mod drive;
 pub mod epoch;
 pub mod file;
+pub mod findings;
 pub mod foreign;
 pub mod hash;
 pub mod learn;

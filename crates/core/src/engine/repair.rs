@@ -124,6 +124,10 @@ pub fn repair(
     let mut committer = Committer::new(drive, catalog, progress);
     let result = repairer.run(&mut committer);
     let done = repairer.done;
+    if result.is_ok() {
+        super::findings::forget_repaired(drive, catalog, volume)?;
+        catalog.note_repaired(volume)?;
+    }
     // What stands under a final name and is not promised is settled when the drive is closed, or opened next.
     drive.unsettled |= result.is_err();
     result.map(|()| done)
@@ -226,12 +230,19 @@ impl Repairer<'_> {
         if matches!(now, Now::Differs { .. }) && !self.aside {
             return Ok(());
         }
-        let names = self.names_of(&key, &item)?;
-        for other in &names {
+        let mut names = Vec::new();
+        for other in self.names_of(&key, &item)? {
             let there = look(committer.drive(), &other.item, self.cancel)?;
-            if matches!(there, Now::Good) {
-                return self.put(committer, key, item, &now, Some(&other.item));
+            match there {
+                Now::Good => return self.put(committer, key, item, &now, Some(&other.item)),
+                // Noted before anything is written: once this name is right nothing else would tell of that one.
+                Now::Bad { .. } | Now::Missing => {
+                    self.note(self.volume, &other.key, there.word(), None)?
+                }
+                Now::Differs { .. } if self.aside => {}
+                Now::Differs { .. } => continue,
             }
+            names.push(other);
         }
         self.put(committer, key.clone(), item.clone(), &now, None)?;
         if names.is_empty() || !self.pending.iter().any(|p| p.key == key) {
@@ -241,14 +252,20 @@ impl Repairer<'_> {
         self.flush(committer)?;
         for other in names {
             let there = look(committer.drive(), &other.item, self.cancel)?;
-            let is_bad = matches!(there, Now::Bad { .. } | Now::Missing);
-            if !is_bad && !(self.aside && matches!(there, Now::Differs { .. })) {
-                continue;
-            }
             self.handled.insert(other.key.clone());
             self.put(committer, other.key, other.item, &there, Some(&item))?;
         }
         Ok(())
+    }
+
+    fn note(&self, volume: u32, key: &Key, word: Word, errno: Option<i32>) -> Result<()> {
+        let found = Found {
+            key: key.clone(),
+            word,
+            errno,
+            checked: crate::format::date::now(),
+        };
+        self.catalog.record_finding(volume, &found)
     }
 
     /// Forgets the finding where the entry is good; puts back its time where it was only touched.
@@ -424,13 +441,7 @@ impl Repairer<'_> {
         if !matches!(work.how, How::Copy) {
             return Ok(());
         }
-        let finding = Found {
-            key: work.key.clone(),
-            word,
-            errno,
-            checked: crate::format::date::now(),
-        };
-        self.catalog.record_finding(*volume, &finding)
+        self.note(*volume, &work.key, word, errno)
     }
 
     /// On a full drive the bad file is all the room that there is. It goes first, where its room is enough and
