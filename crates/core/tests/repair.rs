@@ -92,7 +92,7 @@ fn tree(digest: Option<Algorithm>) -> (Lab, Catalog) {
     std::fs::create_dir(lab.source.join("hollow")).unwrap();
     rustix::fs::mknodat(
         rustix::fs::CWD,
-        &lab.source.join("fifo"),
+        lab.source.join("fifo"),
         rustix::fs::FileType::Fifo,
         rustix::fs::Mode::from_raw_mode(0o640),
         0,

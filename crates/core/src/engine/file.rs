@@ -248,7 +248,7 @@ impl<'a> Copier<'a> {
             }
         }
         match (&work.expected, work.meta.kind) {
-            (Some(item), kind) if kind != Kind::File => return self.from_record(work, item),
+            (Some(item), kind) if kind != Kind::File => return self.as_recorded(work, item),
             _ => {}
         }
         match work.meta.kind {

@@ -143,7 +143,7 @@ fn is_kept(found: Time, set: Time) -> bool {
     apart == 0
         || STEPS
             .iter()
-            .any(|(step, most)| found.nsec % step == 0 && apart <= *most)
+            .any(|(step, most)| found.nsec.is_multiple_of(*step) && apart <= *most)
 }
 
 /// Puts back owner, mode and time of a file whose content is as recorded.

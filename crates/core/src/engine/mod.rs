@@ -32,6 +32,7 @@ mod pool;
 pub mod recover;
 pub mod renames;
 pub mod repair;
+mod repairer;
 pub mod setlist;
 mod special;
 mod sumsfile;

@@ -39,7 +39,7 @@ impl Copier<'_> {
     }
 
     /// Makes an entry without content as its record has it.
-    pub(super) fn from_record(
+    pub(super) fn as_recorded(
         &mut self,
         work: &Work,
         item: &Item,
