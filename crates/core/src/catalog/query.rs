@@ -39,6 +39,8 @@ pub enum Standing {
     NotBackedUp,
     /// It was on a drive that is lost, and nowhere else.
     Lost,
+    /// It was to be copied to the volume when the list that tells of it was written.
+    Planned,
 }
 
 impl Standing {
@@ -52,6 +54,7 @@ impl Standing {
             Standing::Renamed => "renamed",
             Standing::NotBackedUp => "not-backed-up",
             Standing::Lost => "lost",
+            Standing::Planned => "planned",
         }
     }
 }
