@@ -55,10 +55,12 @@ def find(drive, text):
     path = os.path.join(drive, b".mvcopy", b"catalog.jsonl")
     for entry in lines(path, "catalog"):
         # Names are text in which a byte that is not UTF-8 is a lone surrogate, as in Python itself.
-        if text in entry.get("path", ""):
+        # "planned": it was on no drive yet when the list was written, and was to go to this one.
+        name = entry.get("path", entry.get("planned", ""))
+        if text in name and "size" in entry:
             found += 1
-            where = "drive %d (%s)" % (entry["volume"], entry["label"])
-            print("%s  %s  %d bytes" % (shown(entry["path"]), where, entry["size"]))
+            where = "drive %d (%s)" % (entry["volume"], entry.get("label", "planned"))
+            print("%s  %s  %d bytes" % (shown(name), where, entry["size"]))
     return 0 if found else 1
 
 

@@ -140,7 +140,7 @@ for (const [what, spoil] of [
       )
       const out = tempDir('out')
       const run = host.start([source, '-o', out], { under: slowed })
-      await run.said(/\(new\) at/)
+      await run.said(/, new, at/)
       process.kill(run.child.pid as number, 'SIGKILL')
       await run.done
       const file = `${out}/.mvcopy/journal.log`

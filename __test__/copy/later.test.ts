@@ -94,6 +94,12 @@ rootTest(
     const { stdout } = await host.run(['status'])
     t.regex(stdout, /^removed from source +1 file \(4.19 MB\) on drive 1 /m)
     t.regex(stdout, /^to be renamed +1 file \(4.19 MB\) on drive 1 /m)
+    const plan = await host.run(['plan', source, '-o', second.path, '--delete'])
+    ended(t, plan, 0)
+    t.regex(
+      plan.stderr + plan.stdout,
+      /when drive 1 .* is next in: 1 file to be renamed, 1 file to be/,
+    )
     // Now something is wanted of drive 2, and the user brings drive 1 first.
     put(source, 'd', 2 * MiB, 1_700_000_100)
     second.unmount()

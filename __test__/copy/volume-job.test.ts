@@ -67,12 +67,13 @@ rootTest('two hosts at once, one killed and continued, come together on a third'
   const [a, b, keeper] = [makeHost(), makeHost(), makeHost()] as const
   const first = a.start(job(1, file, one), { under: slowed })
   const second = b.start([...job(2, file, two), '--json'], { under: slowed })
-  await Promise.all([first.said(/\(new\) at/), new Promise((done) => setTimeout(done, 1500))])
+  await Promise.all([first.said(/, new, at/), new Promise((done) => setTimeout(done, 1500))])
   // strace stands between: what was started is a group of its own.
   process.kill(-(first.child.pid ?? 0), 'SIGKILL')
   t.is((await first.done).signal, 'SIGKILL')
   const wrote = await second.done
   ended(t, wrote, 0)
+  t.like(events(wrote, 'summary')[0], { complete: true, left: { files: 0 } })
   t.true(fs.existsSync(path.join(one.path, '.mvcopy/journal.log')), 'it was killed too late')
   // Somewhere else, where nothing is known of the attempt.
   ended(t, await b.run(job(1, file, one)), 0)

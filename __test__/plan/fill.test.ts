@@ -100,6 +100,9 @@ const links = (kind: FsKind): boolean => kind !== 'exfat'
 /** Fills the file system with what the plan puts on it; gives what is left of its capacity, 0 to 1. */
 function fill(kind: FsKind, path: string, rows: readonly Row[]): { waste: number; placed: number } {
   const stat = fs.statfsSync(path)
+  // The list of the whole set has a line for what comes onto other drives, too; no drive takes more of it.
+  const whole = rows.reduce((sum, row) => sum + 120 + row.path.length, 0)
+  const list = Math.floor(Math.min(whole, (stat.blocks * stat.bsize) / 20))
   const fold = new PlanFold(
     [
       {
@@ -112,6 +115,7 @@ function fill(kind: FsKind, path: string, rows: readonly Row[]): { waste: number
         reserve: 0,
         hasLinks: links(kind),
         known: true,
+        rewrite: 2 * list,
       },
     ],
     { sizes: [], capacity: 0, blockSize: 4096, fsType: '', hasLinks: true, reserve: 0 },
@@ -122,7 +126,7 @@ function fill(kind: FsKind, path: string, rows: readonly Row[]): { waste: number
   fs.mkdirSync(join(own, 'tmp', 'epoch'), { recursive: true })
   const block = Buffer.alloc(1 * MB, 0x5a)
   const firstOf = new Map<number, string>()
-  const sizes = { manifest: 0, sums: 0, journal: 0, catalog: 0 }
+  const sizes = { manifest: 0, sums: 0, journal: 0 }
   let placed = 0
   for (const [i, row] of rows.entries()) {
     if (places[i] !== 1) continue
@@ -145,25 +149,36 @@ function fill(kind: FsKind, path: string, rows: readonly Row[]): { waste: number
     sizes.manifest += 260 + row.path.length
     sizes.sums += row.kind === Kind.file ? 67 + row.path.length : 0
     sizes.journal += 330 + row.path.length
-    sizes.catalog += 120 + row.path.length
   }
-  for (const [name, size] of [
+  const write = (files: readonly (readonly [name: string, size: number])[]): void => {
+    for (const [name, size] of files) {
+      const file = fs.openSync(join(own, name), 'w')
+      try {
+        for (let at = 0; at < size; at += block.length) {
+          fs.writeSync(file, block, 0, Math.min(block.length, size - at))
+        }
+        fs.fsyncSync(file)
+      } finally {
+        fs.closeSync(file)
+      }
+    }
+  }
+  // The first closing: the journal goes when the lists are durable.
+  write([
     ['journal.log', sizes.journal],
     ['manifest.jsonl', sizes.manifest],
-    ['manifest.new', sizes.manifest],
     ['SHA256SUMS', sizes.sums],
-    ['catalog.jsonl', sizes.catalog],
-    ['catalog.new', sizes.catalog],
     ['README.txt', 16_384],
     ['volume.json', 4096],
-  ] as const) {
-    const file = fs.openSync(join(own, name), 'w')
-    for (let at = 0; at < size; at += block.length) {
-      fs.writeSync(file, block, 0, Math.min(block.length, size - at))
-    }
-    fs.fsyncSync(file)
-    fs.closeSync(file)
-  }
+    ['catalog.jsonl', list],
+  ])
+  // A later one, with nothing new on it: every list is written anew beside the old one.
+  fs.unlinkSync(join(own, 'journal.log'))
+  write([
+    ['manifest.new', sizes.manifest],
+    ['SHA256SUMS.new', sizes.sums],
+    ['catalog.new', list],
+  ])
   execFileSync('sync', ['-f', path])
   const after = fs.statfsSync(path)
   return { waste: after.bavail / after.blocks, placed }

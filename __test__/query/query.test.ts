@@ -137,6 +137,42 @@ test('a drive alone answers on a host that knows nothing, and nothing is written
   t.regex(status.stderr, /no catalog[\s\S]*adopt -o/)
 })
 
+test('the first drive alone tells where the rest of the set was to go', async (t) => {
+  const s = await scene(t)
+  const first = makeDrive({ fs: 'tmpfs', size: 7 * MiB })
+  // A set of its own, of which only drive 1 was ever in.
+  const host = makeHost()
+  ended(t, await host.run([s.source, '-o', first.path, '--hide-progress']), 4)
+  const stranger = makeHost()
+  const found = events(await stranger.run(['where', '-o', first.path, '--json', '*.ogg']))
+  t.deepEqual(found.map(({ path: name }) => name).sort(), [
+    'a/f1.ogg',
+    'a/f2.ogg',
+    'b/f3.ogg',
+    'b/f4.ogg',
+  ])
+  for (const { path: name, volume, standing, size } of found) {
+    const here = fs.existsSync(path.join(first.path, String(name)))
+    t.like({ standing, size }, { standing: here ? 'current' : 'planned', size: 2_000_000 })
+    t.is((volume as { number: number }).number, here ? 1 : 2)
+  }
+  t.true(found.some(({ standing }) => standing === 'planned'))
+  const text = await stranger.run(['where', '-o', first.path, 'f4.ogg'])
+  t.regex(
+    text.stdout,
+    /^drive 2 .*b\/f4\.ogg {2}\(planned for this drive when the list was written\)\n$/,
+  )
+  const list = fs.readFileSync(path.join(first.path, '.mvcopy/catalog.jsonl'), 'utf8')
+  t.is(list.split('\n').filter((line) => line.includes('.ogg"')).length, 4)
+  // Hearsay of a plan is nothing that is backed up.
+  ended(t, await stranger.run(['adopt', '-o', first.path]), 0)
+  const known = events(await stranger.run(['where', '--json', '*.ogg']))
+  t.deepEqual(
+    known.map(({ path: name }) => name),
+    found.flatMap(({ path: name, standing }) => (standing === 'current' ? [name] : [])),
+  )
+})
+
 test('the set is found by name, catalog or drive, and never guessed', async (t) => {
   const s = await scene(t)
   const other = makeSource({ x: 'y' })

@@ -4,7 +4,7 @@ import prettyBytes from 'pretty-bytes'
 import type { FsName } from '../native/names.js'
 import type { Catalog, Tally } from '../native/set.js'
 import type { VolumePlan } from '../plan/page.js'
-import type { PlanEvent, PlannedVolume, Reporter } from '../report/reporter.js'
+import type { PlanEvent, PlannedVolume, Reporter, WaitingVolume } from '../report/reporter.js'
 import { type PlanInForce, UNKNOWN_CAPACITY } from './planning.js'
 import type { Removal } from './scan.js'
 
@@ -56,8 +56,21 @@ export function planEvent(told: Told): PlanEvent {
     volumes: volumesOf(told),
     unplaced: { files: unplaced.files, bytes: unplaced.bytes },
     ...(rate === undefined || rate <= 0 ? {} : { seconds: Math.round(placed.bytes / rate) }),
+    waiting: waitingOf(catalog, removal),
     ...(dryRun === true ? { dryRun } : {}),
   }
+}
+
+/** What the drives of a set have to come in for, besides copying. */
+export function waitingOf(catalog: Catalog, { removes }: Removal): WaitingVolume[] {
+  const volumes = catalog.volumes()
+  return catalog.waitingWork().flatMap(({ volume, renames, removals }) => {
+    const label = volumes.find(({ number }) => number === volume)?.label
+    const some = { renames, removals: removes ? removals : 0 }
+    return label === undefined || some.renames + some.removals === 0
+      ? []
+      : [{ number: volume, label, ...some }]
+  })
 }
 
 function volumesOf({ planner, catalog, run, labelFor }: Told): PlannedVolume[] {

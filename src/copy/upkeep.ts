@@ -10,13 +10,14 @@ import type { RunContext } from '../context.js'
 import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, CopyOutcome } from '../native/set.js'
-import type { SummaryEvent } from '../report/reporter.js'
+import type { WaitingVolume } from '../report/reporter.js'
 import { counted, driveName } from '../set/messages.js'
 import type { Look } from '../volume/look.js'
 import { copyOf } from './copies.js'
 import type { Drives, Mounted } from './drives.js'
 import type { OpenDrives } from './open.js'
 import type { CopyOptions } from './options.js'
+import { waitingOf } from './planned.js'
 import type { PlanInForce } from './planning.js'
 import type { Removal } from './scan.js'
 import { type RunTally, tellErrors } from './tally.js'
@@ -145,16 +146,8 @@ export class Upkeep {
   }
 
   /** What drives that were not in have to come in for, besides copying. */
-  waiting(): SummaryEvent['waiting'] {
-    const { catalog, removal } = this.#p
-    const volumes = catalog.volumes()
-    return catalog.waitingWork().flatMap(({ volume, renames, removals }) => {
-      const label = volumes.find(({ number }) => number === volume)?.label
-      const some = { renames, removals: removal().removes ? removals : 0 }
-      return label === undefined || some.renames + some.removals === 0
-        ? []
-        : [{ number: volume, label, ...some }]
-    })
+  waiting(): WaitingVolume[] {
+    return waitingOf(this.#p.catalog, this.#p.removal())
   }
 
   /** Serves the drives of this set at `outputs` that the plan gives nothing. Rejects with `NativeError`. */

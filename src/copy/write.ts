@@ -155,10 +155,7 @@ export class VolumeWriter {
   async writeAll(): Promise<void> {
     const { catalog, run, tally, context } = this.#p
     const copies = copiesOf(catalog)
-    if (copies.length === 0) {
-      this.#later = []
-      if (!(await this.#writeCopy())) return
-    }
+    if (copies.length === 0 && !(await this.#writeCopy())) return
     for (const copy of copies) {
       if (this.#copy !== undefined) this.#leftOver = this.unplaced
       this.#copy = copy
@@ -185,6 +182,8 @@ export class VolumeWriter {
   /** Writes what is planned, and does nothing on other drives; false when that ended before all was written. */
   async writePlanned(): Promise<boolean> {
     const { context, tally } = this.#p
+    // Without copies there is nothing that comes after this plan.
+    if (this.#copy === undefined) this.#later = []
     while (this.#plan.volumes.length > 0) {
       if (context.stop.requested) throw new CancelledError()
       let mounted: Mounted

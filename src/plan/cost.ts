@@ -157,7 +157,6 @@ const ALIASES: Readonly<Record<string, string>> = {
 const MANIFEST_LINE = 260
 const SUMS_LINE = 67
 const JOURNAL_RECORDS = 330
-const CATALOG_LINE = 120
 /** What our own directory costs: files, directories, the fixed text. */
 const OWN_INODES = 16
 const OWN_TEXT = 64 * 1024
@@ -231,14 +230,14 @@ export class CostModel {
     return (p.entry + p.nameFactor * nameLength) * p.fill
   }
 
-  /** The bytes that an entry takes in our own files on the drive. */
+  /**
+   * The bytes that an entry takes in our own files on the drive: its lines, and either its records in the
+   * journal, which goes when the drive is closed, or, in the next run, the same lines anew beside the old ones.
+   * The list of the whole set is reckoned with by itself (`VolumeSpace.rewrite`).
+   */
   own(pathLength: number, isFile: boolean): number {
-    return (
-      2 * (MANIFEST_LINE + pathLength) +
-      (isFile ? SUMS_LINE + pathLength : 0) +
-      (JOURNAL_RECORDS + pathLength) +
-      2 * (CATALOG_LINE + pathLength)
-    )
+    const lists = MANIFEST_LINE + pathLength + (isFile ? SUMS_LINE + pathLength : 0)
+    return lists + Math.max(lists, JOURNAL_RECORDS + pathLength)
   }
 
   /** The bytes of a directory that is new on the volume, its name in its parent and our lines included. */

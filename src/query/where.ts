@@ -47,6 +47,7 @@ const MARKS: Readonly<Record<Hit['standing'], string>> = {
   renamed: '',
   'not-backed-up': '',
   lost: 'lost with this drive',
+  planned: 'planned for this drive when the list was written',
 }
 
 /** Searches and prints; exit code 1 where nothing is found. Rejects with `UserError`. */

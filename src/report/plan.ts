@@ -5,7 +5,7 @@
 import stringWidth from 'string-width'
 import { counted, formatCount, formatSize } from '../size.js'
 import { cut } from '../text.js'
-import { type DisplayName, durationText, type Line, volumeText } from './render.js'
+import { type DisplayName, durationText, type Line, volumeText, waitingLines } from './render.js'
 import type { PlanEvent, PlannedVolume } from './reporter.js'
 
 /** What bars may be drawn with. */
@@ -37,6 +37,7 @@ export function planLines(plan: PlanEvent, name: DisplayName, canvas?: Canvas): 
   if (plan.removed !== undefined && plan.removed.files > 0) {
     lines.push(plain(`  ${amount(plan.removed)} to be removed from the drives as they come in`))
   }
+  if (plan.dryRun === true) lines.push(...waitingLines(plan.waiting ?? [], name))
   if (plan.unreadable > 0) {
     lines.push(warning(`${counted(plan.unreadable, 'entry', 'entries')} could not be looked at`))
   }

@@ -5,7 +5,15 @@
 import { counted, formatCount, formatSize } from '../size.js'
 import { cutStart, fitParts, type Part } from '../text.js'
 import { type Canvas, planLines } from './plan.js'
-import type { Count, Phase, Progress, RunEvent, SummaryEvent, VolumeName } from './reporter.js'
+import type {
+  Count,
+  Phase,
+  Progress,
+  RunEvent,
+  SummaryEvent,
+  VolumeName,
+  WaitingVolume,
+} from './reporter.js'
 
 /** Makes a raw name fit to be shown. */
 export type DisplayName = (name: string) => string
@@ -112,17 +120,22 @@ function summaryLines(event: SummaryEvent, name: DisplayName): Line[] {
     lines.push(warning(`${counted(event.vanished, 'file')} vanished or kept changing`))
   }
   if (event.unplaced.files > 0) lines.push(error(`${amount(event.unplaced)} fit on no drive`))
-  for (const drive of event.waiting) {
-    const what = [
-      ...(drive.renames > 0 ? [`${counted(drive.renames, 'file')} to be renamed`] : []),
-      ...(drive.removals > 0 ? [`${counted(drive.removals, 'file')} to be removed`] : []),
-    ]
-    lines.push(plain(`when ${volumeText(drive, name)} is next in: ${what.join(', ')}`))
-  }
+  lines.push(...waitingLines(event.waiting, name))
   if (event.left.files > 0) {
     lines.push(warning(`${amount(event.left)} left; the same command again goes on from here`))
   }
   return lines
+}
+
+/** What waits for drives, a line each. */
+export function waitingLines(waiting: readonly WaitingVolume[], name: DisplayName): Line[] {
+  return waiting.map((drive) => {
+    const what = [
+      ...(drive.renames > 0 ? [`${counted(drive.renames, 'file')} to be renamed`] : []),
+      ...(drive.removals > 0 ? [`${counted(drive.removals, 'file')} to be removed`] : []),
+    ]
+    return plain(`when ${volumeText(drive, name)} is next in: ${what.join(', ')}`)
+  })
 }
 
 function amount(of: { readonly files: number; readonly bytes: number }): string {

@@ -106,6 +106,8 @@ export interface PlanEvent {
   readonly unplaced: Amount
   /** How long the copying will take, by the rate of the last one; absent where there is none. */
   readonly seconds?: number | undefined
+  /** What drives have to come in for besides copying, those that are in included. */
+  readonly waiting?: readonly WaitingVolume[] | undefined
 }
 
 /** A drive is wanted. */
@@ -188,6 +190,14 @@ export interface AdoptedEvent {
   readonly heard?: readonly number[]
 }
 
+/** A drive that has to come in for more than copying. */
+export interface WaitingVolume extends VolumeName {
+  /** Regular files that have another name now. */
+  readonly renames: number
+  /** Regular files that are gone from their sources. */
+  readonly removals: number
+}
+
 /** The end of a run. */
 export interface SummaryEvent {
   readonly type: 'summary'
@@ -205,10 +215,7 @@ export interface SummaryEvent {
   readonly left: { readonly files: number; readonly bytes: number }
   readonly volumes: readonly VolumeName[]
   /** What drives that were not in have to come in for, besides copying: files to be renamed, to be removed. */
-  readonly waiting: readonly (VolumeName & {
-    readonly renames: number
-    readonly removals: number
-  })[]
+  readonly waiting: readonly WaitingVolume[]
   readonly seconds: number
 }
 

@@ -47,7 +47,7 @@ pub struct HitJs {
     pub volume: u32,
     /// How it stands to the source.
     #[napi(
-        ts_type = "'current' | 'older' | 'other' | 'gone' | 'renamed' | 'not-backed-up' | 'lost'"
+        ts_type = "'current' | 'older' | 'other' | 'gone' | 'renamed' | 'not-backed-up' | 'lost' | 'planned'"
     )]
     pub standing: &'static str,
     /// Of what was renamed: its path in the source.

@@ -11,6 +11,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::Catalog;
 use super::order::{Pages, kind_from};
+use super::place::THIS_RUN;
 use crate::error::Result;
 use crate::meta::{Kind, Time};
 
@@ -73,6 +74,21 @@ impl Catalog {
     /// What SQLite answers.
     pub fn list_bytes(&self) -> Result<u64> {
         Ok(self.number_in_meta("list_bytes")?.unwrap_or(0) as u64)
+    }
+
+    /// The run in hand and the volumes that the stored plan has something for, by number.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn planned_volumes(&self) -> Result<(i64, Vec<u32>)> {
+        let run = self
+            .conn
+            .query_row(&format!("SELECT {THIS_RUN}"), [], |r| r.get(0))?;
+        let mut stmt = self.conn.prepare(
+            "SELECT DISTINCT volume FROM plan WHERE volume BETWEEN 1 AND ?1 ORDER BY volume",
+        )?;
+        let volumes = stmt.query_map([65_535], |r| r.get(0))?;
+        Ok((run, volumes.collect::<rusqlite::Result<_>>()?))
     }
 
     /// About how many bytes the list will have when all that is known is on drives.

@@ -40,6 +40,8 @@ pub enum Standing {
     NotBackedUp,
     /// It was on a drive that is lost, and nowhere else.
     Lost,
+    /// It was to be copied to the volume when the list that tells of it was written.
+    Planned,
 }
 
 impl Standing {
@@ -53,6 +55,7 @@ impl Standing {
             Standing::Renamed => "renamed",
             Standing::NotBackedUp => "not-backed-up",
             Standing::Lost => "lost",
+            Standing::Planned => "planned",
         }
     }
 }

@@ -289,7 +289,7 @@ impl Reading<'_> {
             match line {
                 Line::Source(source) => sources.push(source),
                 Line::Volume(volume) => volumes.push(volume),
-                Line::Entry(_) => self.cancel.check()?,
+                Line::Entry(_) | Line::Planned(_) => self.cancel.check()?,
             }
             Ok(())
         })?;

@@ -18,6 +18,7 @@ use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::listed::OnAll;
 use crate::catalog::order::Ordered;
+use crate::catalog::plan::Worklist;
 use crate::catalog::volumes::{Fate, Volume};
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::date;
@@ -25,7 +26,7 @@ use crate::format::setlist::{
     self, Header, ListWriter, ListedCheck, ListedEntry, ListedSource, ListedVolume,
 };
 use crate::format::volumejson::{MAX_NAME, MOST_COPIES};
-use crate::meta::Kind;
+use crate::meta::{Kind, Meta};
 use crate::name::is_hazard;
 use crate::sys;
 
@@ -209,9 +210,43 @@ fn write(
             })?;
         }
     }
+    write_planned(&mut list, catalog, identity.volume.number, cancel)?;
     let (bytes, to) = list.finish()?;
     own.finish(to.file, NAME)?;
     Ok(bytes)
+}
+
+/// Adds what the run in hand has planned for other volumes: a drive that is closed before them can tell at
+/// least where it was to go.
+fn write_planned(
+    list: &mut ListWriter<Claiming>,
+    catalog: &Catalog,
+    own: u32,
+    cancel: &CancelToken,
+) -> Result<()> {
+    let (run, volumes) = catalog.planned_volumes()?;
+    for volume in volumes.into_iter().filter(|volume| *volume != own) {
+        let mut work = Worklist::new(&catalog.conn, run, volume)?;
+        while let Some((path, row)) = work.next_row()? {
+            if cancel.is_now() {
+                return Err(Error::cancelled());
+            }
+            let Meta {
+                kind, mtime, rdev, ..
+            } = row.meta;
+            let is_device = matches!(kind, Kind::CharDevice | Kind::BlockDevice);
+            let has_size = matches!(kind, Kind::File | Kind::Symlink);
+            list.planned(&ListedEntry {
+                path,
+                kind,
+                size: if has_size { row.meta.size } else { 0 },
+                mtime,
+                rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
+                volume,
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// The volumes of the set, by number; this one as it will be when it has been closed.

@@ -1,8 +1,8 @@
 //! `.mvcopy/catalog.jsonl`: the whole set on every drive, so that any one tells where everything is.
 //!
 //! One line says of which set it is, which drive carries it and from when; then comes a line a source, a
-//! line a volume, a line for each entry and each volume that holds it, in path order; the last line has the
-//! number of entries and the SHA-256 of every byte before it. Written and read as a stream: [`read`] hands
+//! line a volume, a line for each entry and each volume that holds it, in path order; then what was on no volume
+//! yet and for which one it was planned; the last line has the number of entries (those included) and the SHA-256 of every byte before it. Written and read as a stream: [`read`] hands
 //! lines over before it has seen the last one, so who acts on them waits for its `Ok`. What a line says of
 //! another volume is as old as the list: that volume's own manifest is the truth about it.
 
@@ -125,6 +125,12 @@ impl ListedEntry {
         (key, self.volume)
     }
 
+    /// What planned entries are ordered by: the volume, then as others.
+    fn plan_key(&self) -> (u32, Vec<u8>) {
+        let (path, volume) = self.sort_key();
+        (volume, path)
+    }
+
     fn fault(&self) -> Option<String> {
         if let Err(e) = check_path(&self.path) {
             return Some(e.message);
@@ -146,6 +152,8 @@ pub enum Line {
     Volume(ListedVolume),
     /// An entry on a volume.
     Entry(ListedEntry),
+    /// An entry that was to be copied to a volume, which the list need not know otherwise, when it was written.
+    Planned(ListedEntry),
 }
 
 impl Header {

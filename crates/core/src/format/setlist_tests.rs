@@ -80,6 +80,9 @@ fn sample() -> Vec<Line> {
         Line::Entry(entry("ü/\n".as_bytes(), 1)),
         Line::Entry(entry("ü/\n".as_bytes(), 2)),
         Line::Entry(entry(b"\xff", 2)),
+        Line::Planned(entry(b"a-b", 3)),
+        Line::Planned(entry("ü/é".as_bytes(), 3)),
+        Line::Planned(entry(b"a", 7)),
     ]
 }
 
@@ -88,6 +91,7 @@ fn push(writer: &mut ListWriter<Vec<u8>>, line: &Line) -> Result<()> {
         Line::Source(source) => writer.source(source),
         Line::Volume(volume) => writer.volume(volume),
         Line::Entry(entry) => writer.entry(entry),
+        Line::Planned(entry) => writer.planned(entry),
     }
 }
 
@@ -131,7 +135,8 @@ fn closed(lines: &[&str]) -> Vec<u8> {
     let mut hex = Vec::new();
     push_hex(&mut hex, &Sha256::digest(&bytes));
     let hex = String::from_utf8(hex).expect("ASCII");
-    let entries = lines.iter().filter(|l| l.starts_with("{\"path\"")).count();
+    let is_entry = |l: &&&str| l.starts_with("{\"path\"") || l.starts_with("{\"planned\"");
+    let entries = lines.iter().filter(is_entry).count();
     bytes.extend_from_slice(format!("{{\"entries\":{entries},\"sha256\":\"{hex}\"}}\n").as_bytes());
     bytes
 }
@@ -183,9 +188,13 @@ fn a_list_looks_as_documented() {
         "{}",
         texts[9]
     );
-    let body: Vec<&str> = texts[..10].iter().map(String::as_str).collect();
+    assert_eq!(
+        texts[10],
+        r#"{"planned":"a-b","volume":3,"size":15,"mtime":"1700000000.000000005"}"#
+    );
+    let body: Vec<&str> = texts[..13].iter().map(String::as_str).collect();
     assert_eq!(bytes, closed(&body));
-    assert!(texts[10].starts_with(r#"{"entries":6,"sha256":""#));
+    assert!(texts[13].starts_with(r#"{"entries":9,"sha256":""#));
     assert_eq!(lines(&bytes).expect("our own list"), (header(), sample()));
     assert_eq!(
         read_header(&bytes[..], b"l").expect("our own header"),
@@ -212,7 +221,7 @@ fn cut_anywhere_it_is_refused() {
     for cut in 0..bytes.len() {
         refused(&bytes[..cut]);
     }
-    assert!(refused(&bytes[..bytes.len() - 1]).ends_with("line 11: the list is cut off"));
+    assert!(refused(&bytes[..bytes.len() - 1]).ends_with("line 14: the list is cut off"));
 }
 
 #[test]
@@ -228,7 +237,7 @@ fn every_flipped_bit_is_found() {
 #[test]
 fn what_is_wrong_is_said_with_its_line() {
     let good = texts(&list(&sample()));
-    let good: Vec<&str> = good[..10].iter().map(String::as_str).collect();
+    let good: Vec<&str> = good[..13].iter().map(String::as_str).collect();
     lines(&closed(&good)).expect("as the writer makes it");
     let with = |n: usize, line: &str| {
         let mut lines = good.clone();
@@ -268,6 +277,11 @@ fn what_is_wrong_is_said_with_its_line() {
         "the same line twice"
     );
     assert!(with(4, good[7]).starts_with("line 6: out of order"));
+    assert!(with(9, good[10]).starts_with("line 11: out of order"));
+    assert!(with(11, good[12]).starts_with("line 13: out of order"));
+    assert!(with(12, good[9]).starts_with("line 13: out of order"));
+    assert!(changed(12, "\"volume\":7", "\"volume\":0").starts_with("line 13: "));
+    assert!(changed(12, "\"planned\":\"a\"", "\"planned\":\"../a\"").starts_with("line 13: "));
     assert!(with(5, good[1]).contains("a source after the volumes"));
     assert!(with(5, good[3]).contains("line 6: out of order: volume 2"));
     assert!(with(5, "").contains("neither a source, a volume nor an entry"));
@@ -278,17 +292,17 @@ fn what_is_wrong_is_said_with_its_line() {
 
     let mut bytes = closed(&good);
     bytes.extend_from_slice(b"\n");
-    assert!(refused(&bytes).contains("line 11: something follows"));
+    assert!(refused(&bytes).contains("line 14: something follows"));
     let text = String::from_utf8(closed(&good)).expect("UTF-8");
-    let miscounted = text.replace("\"entries\":6", "\"entries\":7");
-    assert!(refused(miscounted.as_bytes()).contains("7 entries expected, 6 found"));
+    let miscounted = text.replace("\"entries\":9", "\"entries\":10");
+    assert!(refused(miscounted.as_bytes()).contains("10 entries expected, 9 found"));
     assert!(read_header(&b"{}\n"[..], b"l").is_err());
 }
 
 #[test]
 fn fields_of_later_programs_are_passed_over() {
     let good = texts(&list(&sample()));
-    let with: Vec<String> = good[..10]
+    let with: Vec<String> = good[..13]
         .iter()
         .map(|line| format!("{},\"later\":[1,{{}}]}}", &line[..line.len() - 1]))
         .collect();
@@ -401,6 +415,17 @@ fn any_volume() -> impl Strategy<Value = ListedVolume> {
         )
 }
 
+fn listed(item: crate::format::item::Item, volume: u32) -> ListedEntry {
+    ListedEntry {
+        path: item.path,
+        kind: item.kind,
+        size: item.size,
+        mtime: item.mtime,
+        rdev: item.rdev,
+        volume,
+    }
+}
+
 fn any_list() -> impl Strategy<Value = Vec<Line>> {
     let source = (path(), path(), any::<bool>(), any::<bool>()).prop_map(
         |(path, prefix, at_root, is_file)| {
@@ -414,24 +439,25 @@ fn any_list() -> impl Strategy<Value = Vec<Line>> {
     let sources = proptest::collection::vec(source, 0..3);
     let volumes = proptest::collection::vec(any_volume(), 1..4);
     let entries = proptest::collection::vec((item(), any::<proptest::sample::Index>()), 0..8);
-    (sources, volumes, entries).prop_map(|(mut lines, mut volumes, items)| {
+    let planned = proptest::collection::vec((item(), 1..9u32), 0..4);
+    (sources, volumes, entries, planned).prop_map(|(mut lines, mut volumes, items, planned)| {
         volumes.sort_by_key(|v| v.number);
         volumes.dedup_by_key(|v| v.number);
         let mut entries: Vec<ListedEntry> = items
             .into_iter()
-            .map(|(item, at)| ListedEntry {
-                path: item.path,
-                kind: item.kind,
-                size: item.size,
-                mtime: item.mtime,
-                rdev: item.rdev,
-                volume: volumes[at.index(volumes.len())].number,
-            })
+            .map(|(item, at)| listed(item, volumes[at.index(volumes.len())].number))
             .collect();
         entries.sort_by_key(ListedEntry::sort_key);
         entries.dedup_by_key(|e| e.sort_key());
         lines.extend(volumes.into_iter().map(Line::Volume));
         lines.extend(entries.into_iter().map(Line::Entry));
+        let mut planned: Vec<ListedEntry> = planned
+            .into_iter()
+            .map(|(item, volume)| listed(item, volume))
+            .collect();
+        planned.sort_by_key(ListedEntry::plan_key);
+        planned.dedup_by_key(|e| e.plan_key());
+        lines.extend(planned.into_iter().map(Line::Planned));
         lines
     })
 }

@@ -68,7 +68,8 @@ impl DriveLists {
         Ok(lists)
     }
 
-    /// Hands over what matches: first what this drive holds, then what the others do, each in path order.
+    /// Hands over what matches: first what this drive holds, then what the others do, each in path order; then what
+    /// was planned for others when the list was written.
     ///
     /// # Errors
     /// `Code::BadFormat` for a list that is damaged (what was handed over before proves nothing then);
@@ -107,12 +108,14 @@ impl DriveLists {
             return Ok(());
         };
         setlist::read(reader, &path, &mut |line| {
-            let Line::Entry(entry) = line else {
-                return Ok(());
+            let (entry, standing) = match line {
+                Line::Entry(entry) => (entry, Standing::Current),
+                Line::Planned(entry) => (entry, Standing::Planned),
+                _ => return Ok(()),
             };
             check()?;
             // What this drive holds its manifest has told, with digests.
-            if from_manifest && entry.volume == number {
+            if from_manifest && entry.volume == number && standing == Standing::Current {
                 return Ok(());
             }
             let mut key = entry.path;
@@ -132,7 +135,7 @@ impl DriveLists {
                 mtime: entry.mtime,
                 digest: None,
                 volume: entry.volume,
-                standing: Standing::Current,
+                standing,
                 now: None,
                 stored: true,
             })
@@ -176,7 +179,7 @@ impl DriveLists {
                 volumes.push(volume);
                 Ok(())
             }
-            Line::Entry(_) => {
+            Line::Entry(_) | Line::Planned(_) => {
                 // Enough; the whole of it is read by the search.
                 reached = true;
                 Err(Error::cancelled())

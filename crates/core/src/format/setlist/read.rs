@@ -17,7 +17,7 @@ use crate::format::manifest::version_message;
 use crate::format::text::{
     Line as Found, MAX_LINE, Sha256Hex, Text, bad_line, json_message, json_text, read_line, short,
 };
-use crate::format::volumejson::first;
+use crate::format::volumejson::{check_number, first};
 use crate::meta::{Kind, Time};
 use crate::name::Name;
 
@@ -27,6 +27,7 @@ const MAX_SOURCES: usize = 65_535;
 const SOURCE_START: &[u8] = b"{\"source\":";
 const VOLUME_START: &[u8] = b"{\"volume\":";
 const ENTRY_START: &[u8] = b"{\"path\":";
+const PLANNED_START: &[u8] = b"{\"planned\":";
 
 #[derive(Deserialize)]
 struct WireVersion {
@@ -79,12 +80,30 @@ struct WireVolume {
 
 #[derive(Deserialize)]
 struct WireEntry {
+    #[serde(alias = "planned")]
     path: Name,
     volume: u32,
     kind: Option<Text<Kind>>,
     size: u64,
     mtime: Text<Time>,
     rdev: Option<(u32, u32)>,
+}
+
+impl WireEntry {
+    fn checked(self) -> Result<ListedEntry, String> {
+        let entry = ListedEntry {
+            path: self.path.0,
+            kind: self.kind.map_or(Kind::File, |kind| kind.0),
+            size: self.size,
+            mtime: self.mtime.0,
+            rdev: self.rdev,
+            volume: self.volume,
+        };
+        match entry.fault() {
+            Some(fault) => Err(format!("{fault}: {}", short(&entry.path))),
+            None => Ok(entry),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -100,6 +119,7 @@ struct State {
     sources: usize,
     volumes: BTreeSet<u32>,
     last: Option<(Vec<u8>, u32)>,
+    last_planned: Option<(u32, Vec<u8>)>,
     entries: u64,
 }
 
@@ -211,6 +231,8 @@ impl State {
     fn understand(&mut self, line: &[u8]) -> Result<Line, String> {
         if line.starts_with(ENTRY_START) {
             self.entry(parse(line)?).map(Line::Entry)
+        } else if line.starts_with(PLANNED_START) {
+            self.planned(parse(line)?).map(Line::Planned)
         } else if line.starts_with(VOLUME_START) {
             self.volume(parse(line)?).map(Line::Volume)
         } else if line.starts_with(SOURCE_START) {
@@ -270,30 +292,32 @@ impl State {
         };
         volume.fault()?;
         let above = |number: &u32| *number >= volume.number;
-        if self.volumes.last().is_some_and(above) || self.last.is_some() {
+        if self.volumes.last().is_some_and(above) || self.entries > 0 {
             return Err(format!("out of order: volume {}", volume.number));
         }
         self.volumes.insert(volume.number);
         Ok(volume)
     }
 
-    fn entry(&mut self, wire: WireEntry) -> Result<ListedEntry, String> {
-        let entry = ListedEntry {
-            path: wire.path.0,
-            kind: wire.kind.map_or(Kind::File, |kind| kind.0),
-            size: wire.size,
-            mtime: wire.mtime.0,
-            rdev: wire.rdev,
-            volume: wire.volume,
-        };
-        if let Some(fault) = entry.fault() {
-            return Err(format!("{fault}: {}", short(&entry.path)));
+    fn planned(&mut self, wire: WireEntry) -> Result<ListedEntry, String> {
+        let entry = wire.checked()?;
+        check_number(entry.volume)?;
+        let key = entry.plan_key();
+        if self.last_planned.as_ref() >= Some(&key) {
+            return Err(format!("out of order: {}", short(&entry.path)));
         }
+        self.last_planned = Some(key);
+        self.entries += 1;
+        Ok(entry)
+    }
+
+    fn entry(&mut self, wire: WireEntry) -> Result<ListedEntry, String> {
+        let entry = wire.checked()?;
         if !self.volumes.contains(&entry.volume) {
             return Err(format!("there is no volume {} in the list", entry.volume));
         }
         let key = entry.sort_key();
-        if self.last.as_ref() >= Some(&key) {
+        if self.last.as_ref() >= Some(&key) || self.last_planned.is_some() {
             return Err(format!("out of order: {}", short(&entry.path)));
         }
         self.last = Some(key);

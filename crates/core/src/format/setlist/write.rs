@@ -10,6 +10,7 @@ use crate::error::{Code, Error, IoContext, Result};
 use crate::format::date;
 use crate::format::item::{Algorithm, push_time};
 use crate::format::text::{push_hex, push_u64};
+use crate::format::volumejson::check_number;
 use crate::meta::Kind;
 use crate::name::{JsonStyle, write_json};
 
@@ -22,6 +23,7 @@ pub struct ListWriter<W: Write> {
     buffer: Vec<u8>,
     hash: Sha256,
     last: Option<(Vec<u8>, u32)>,
+    last_planned: Option<(u32, Vec<u8>)>,
     labels: BTreeMap<u32, String>,
     entries: u64,
     bytes: u64,
@@ -58,6 +60,7 @@ impl<W: Write> ListWriter<W> {
             buffer,
             hash: Sha256::new(),
             last: None,
+            last_planned: None,
             labels: BTreeMap::new(),
             entries: 0,
             bytes: 0,
@@ -133,7 +136,7 @@ impl<W: Write> ListWriter<W> {
         let label = self
             .labels
             .get(&entry.volume)
-            .filter(|_| self.last.as_ref() < Some(&key));
+            .filter(|_| self.last.as_ref() < Some(&key) && self.last_planned.is_none());
         let Some(label) = label else {
             return Err(out_of_order(&entry.path));
         };
@@ -141,6 +144,34 @@ impl<W: Write> ListWriter<W> {
         push_name(out, b"{\"path\":", &entry.path);
         push_number(out, b",\"volume\":", entry.volume.into());
         push_text(out, b",\"label\":", label);
+        self.last = Some(key);
+        self.end_entry(entry)
+    }
+
+    /// Adds an entry that is to be copied to a volume; after all others, in the order of the volumes' numbers and,
+    /// for one volume, of paths.
+    ///
+    /// # Errors
+    /// As [`ListWriter::entry`].
+    pub fn planned(&mut self, entry: &ListedEntry) -> Result<()> {
+        let fault = entry.fault().or(check_number(entry.volume).err());
+        if let Some(fault) = fault {
+            return Err(refused(fault, &entry.path));
+        }
+        let key = entry.plan_key();
+        if self.last_planned.as_ref() >= Some(&key) {
+            return Err(out_of_order(&entry.path));
+        }
+        let out = &mut self.buffer;
+        push_name(out, b"{\"planned\":", &entry.path);
+        push_number(out, b",\"volume\":", entry.volume.into());
+        self.last_planned = Some(key);
+        self.end_entry(entry)
+    }
+
+    /// What the lines of all entries have in common.
+    fn end_entry(&mut self, entry: &ListedEntry) -> Result<()> {
+        let out = &mut self.buffer;
         if entry.kind != Kind::File {
             push_text(out, b",\"kind\":", entry.kind.as_str());
         }
@@ -153,7 +184,6 @@ impl<W: Write> ListWriter<W> {
             push_number(out, b",", minor.into());
             out.push(b']');
         }
-        self.last = Some(key);
         self.entries += 1;
         self.end_line()
     }
