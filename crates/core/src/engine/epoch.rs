@@ -13,6 +13,8 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use super::ballast;
 use super::dirs::open_or_make;
 use super::drive::{Drive, join, split};
@@ -381,6 +383,12 @@ impl<'a> Committer<'a> {
         let (dir, name) = split(path);
         let parent = self.parent(dir)?;
         let temp = ready.work.temp.fd.as_fd();
+        if let Some(item) = &ready.work.expected
+            && ready.work.replaces
+            && !super::look::may_replace(parent.as_fd(), name, item)
+        {
+            return Err(Error::io("repairing", &whole, &Errno::EXIST.into()));
+        }
         if ready.work.aside
             && let Some(kept) = super::aside::set_aside(parent.as_fd(), name, &whole)?
         {

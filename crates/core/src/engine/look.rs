@@ -1,6 +1,6 @@
 //! What stands on a drive in the place of an entry, read from the device; and the proof after it was written.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::content::digest_of;
 use super::drive::{Drive, join, split};
@@ -135,6 +135,17 @@ fn file(
     })
 }
 
+/// Whether what stands there still is the bad file that was looked at, and not what somebody made of it since.
+pub(super) fn may_replace(dir: BorrowedFd<'_>, name: &[u8], item: &Item) -> bool {
+    match sys::stat_at(dir, name) {
+        Ok(found) => {
+            found.kind == item.kind && found.size == item.size && is_kept(found.mtime, item.mtime)
+        }
+        // Nothing to lose, or nothing that could be read.
+        Err(_) => true,
+    }
+}
+
 /// Whether a time is what a file system made of another one. A time of somebody's own is hardly ever a multiple of
 /// such a step: so what was changed within two seconds is seen, too, on file systems that keep times as they are.
 fn is_kept(found: Time, set: Time) -> bool {
@@ -181,4 +192,57 @@ pub(super) fn read_back(drive: &Drive, item: &Item, cancel: &CancelToken) -> Res
 /// Bytes that are free on the drive; 0 where it doesn't say.
 pub(super) fn free_bytes(drive: &Drive) -> u64 {
     rustix::fs::fstatvfs(&*drive.root).map_or(0, |s| s.f_bavail.saturating_mul(s.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::testing;
+
+    #[test]
+    fn a_time_counts_as_kept_only_where_a_file_system_could_have_made_it() {
+        let time = |sec, nsec| Time { sec, nsec };
+        let set = time(1_700_000_001, 123_456_789);
+        for kept in [
+            set,
+            time(1_700_000_001, 123_456_700),
+            time(1_700_000_001, 120_000_000),
+            time(1_700_000_001, 0),
+            time(1_700_000_000, 0),
+            time(1_700_000_002, 0),
+        ] {
+            assert!(is_kept(kept, set), "{kept:?}");
+        }
+        for other in [
+            time(1_700_000_001, 123_456_788),
+            time(1_700_000_001, 123_500_000),
+            time(1_700_000_002, 1),
+            time(1_700_000_004, 0),
+            time(1_699_999_999, 0),
+        ] {
+            assert!(!is_kept(other, set), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_changed_since_the_look_is_not_replaced() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let fd = std::fs::File::open(dir.path()).expect("open");
+        let may = |item: &Item| may_replace(fd.as_fd(), b"f", item);
+        let mut item = testing::file(b"f");
+        item.size = 3;
+        assert!(may(&item), "nothing is there");
+        let path = dir.path().join("f");
+        std::fs::write(&path, b"bad").expect("a file");
+        assert!(!may(&item), "another time");
+        let time = std::time::UNIX_EPOCH + std::time::Duration::new(1_700_000_000, 123_456_789);
+        let file = std::fs::File::options().write(true).open(&path);
+        file.and_then(|f| f.set_modified(time)).expect("a time");
+        assert!(may(&item));
+        item.size = 4;
+        assert!(!may(&item), "another size");
+        std::fs::remove_file(&path).expect("gone");
+        std::fs::create_dir(&path).expect("a directory");
+        assert!(!may(&item), "another kind");
+    }
 }
