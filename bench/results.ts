@@ -73,6 +73,10 @@ function versions(): string[] {
     ['cp', ['--version']],
     ['rsync', ['--version']],
     ['tar', ['--version']],
+    ['sha256sum', ['--version']],
+    ['b3sum', ['--version']],
+    ['hashdeep', ['-V']],
+    ['rclone', ['--version']],
     ['rustc', ['--version']],
   ]
   const found = tools.flatMap(([tool, args]) => {

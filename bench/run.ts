@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: measures the program beside its peers and writes bench/RESULTS.md.
  *
- *   npm run bench -- [--quick] [--runs N] [--only start,scan,small,large,million] [--no-write]
+ *   npm run bench -- [--quick] [--runs N] [--only start,scan,small,large,verify,restore,million] [--no-write]
  *
  * `--quick` takes a tenth of everything, for trying; its figures are printed and not written down.
  * `million` runs only when it is named. MVCOPY_BENCH_DIR says where the trees and images lie (up to
@@ -21,7 +21,7 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     runs: { type: 'string', default: '3' },
-    only: { type: 'string', default: 'start,scan,small,large' },
+    only: { type: 'string', default: 'start,scan,small,large,verify,restore' },
     'no-write': { type: 'boolean', default: false },
   },
 })

@@ -6,12 +6,26 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { type FileSystem, makeDrive } from '../__test__/helpers/drives.js'
 import { isRoot, tempDir } from '../__test__/helpers/temp.js'
+import { restoreSuite, verifySuite } from './back.js'
 import type { Contender, Prepared } from './measure.js'
+import {
+  emptyPlace,
+  fastPlace,
+  freshHost,
+  hasMemory,
+  installed,
+  MiB,
+  madeOnce,
+  node,
+  ours,
+  type Place,
+  program,
+  quote,
+  remove,
+  us,
+} from './places.js'
 import { largeFiles, manyEmptyFiles, manySmallFiles, measureTree } from './trees.js'
 
 /** A goal: our time, divided by a peer's, is to be no larger than this. */
@@ -32,14 +46,6 @@ export interface Suite {
   dispose(): void
 }
 
-/** Where a copy goes. */
-type Place = FileSystem | 'directory'
-
-const program = fileURLToPath(new URL('../dist/main.js', import.meta.url))
-const node = quote(process.execPath)
-const us = `${node} ${quote(program)}`
-const MiB = 1 << 20
-
 /** The keys of all suites, in the order in which they run; `million` only when it is asked for. */
 export const suites: Record<string, (scale: number) => Suite[]> = {
   start: () => [startSuite()],
@@ -52,6 +58,22 @@ export const suites: Record<string, (scale: number) => Suite[]> = {
     copySuites('large', `8 files of ${Math.floor(512 * scale)} MiB`, 5120 * MiB * scale, (root) =>
       largeFiles(root, 8, Math.floor(512 * scale) * MiB),
     ),
+  verify: (scale) => [
+    verifySuite('small files', 50_000 * scale, 1536 * MiB * scale, (root) =>
+      manySmallFiles(root, 50_000 * scale),
+    ),
+    verifySuite('large files', 8, 5120 * MiB * scale, (root) =>
+      largeFiles(root, 8, Math.floor(512 * scale) * MiB),
+    ),
+  ],
+  restore: (scale) => [
+    restoreSuite('small files', 50_000 * scale, 1536 * MiB * scale, (root) =>
+      manySmallFiles(root, 50_000 * scale),
+    ),
+    restoreSuite('large files', 8, 5120 * MiB * scale, (root) =>
+      largeFiles(root, 8, Math.floor(512 * scale) * MiB),
+    ),
+  ],
   million: (scale) => [scanSuite('million', 10_000 * scale, 100)],
 }
 
@@ -135,8 +157,6 @@ function copySuites(
   }))
 }
 
-const ours = (from: string, to: string) => `${us} ${from} -o ${to} --hide-progress -y`
-
 /** A contender that copies the tree to an empty drive, which is looked at afterwards. */
 function copyOf(
   name: string,
@@ -164,39 +184,36 @@ function copyOf(
   }
 }
 
-/** Runs that find everything in place; the copy that they find is made once, unmeasured. */
+/** Runs that find everything in place, and questions about it; the copy that they find is made once, unmeasured. */
 function secondRuns(tree: string, room: number): Contender[] {
-  const once = (first: string) => {
-    let made: Prepared | undefined
+  const wanted = measureTree(tree)
+  const once = (first: string): (() => Prepared) => {
+    const prepare = madeOnce(fastPlace(), room, first)
     return () => {
-      if (made) return made
-      const { at } = emptyPlace(fastPlace(), room)
-      made = freshHost({ OUT: at })
-      const run = spawnSync('/bin/sh', ['-c', first], {
-        env: { ...process.env, ...made.env },
-        cwd: made.cwd,
-        encoding: 'utf8',
-      })
-      const [wanted, copied] = [measureTree(tree), measureTree(at)]
-      if (run.status !== 0) made.check = () => `the first run failed: ${run.stderr}`
-      else if (copied.files !== wanted.files) {
-        made.check = () => `the first run copied ${copied.files} of ${wanted.files} files`
-      }
-      return made
+      const made = prepare()
+      const copied = measureTree(made.env?.OUT ?? '')
+      const all = copied.files === wanted.files
+      return made.check !== undefined || all
+        ? made
+        : { ...made, check: () => `the first run copied ${copied.files} of ${wanted.files} files` }
     }
   }
   const [from, to] = [quote(tree), '"$OUT"']
+  const backedUp = once(ours(from, to))
   return [
-    {
-      name: 'multivolumecopy (nothing to do)',
-      command: ours(from, to),
-      prepare: once(ours(from, to)),
-    },
+    { name: 'multivolumecopy (nothing to do)', command: ours(from, to), prepare: backedUp },
     {
       name: 'rsync -an (nothing to do)',
       command: `rsync -an ${from}/ ${to}`,
       prepare: once(`cp -a ${from}/. ${to}`),
     },
+    { name: 'multivolumecopy where', command: `${us} where file-number-42.txt`, prepare: backedUp },
+    {
+      name: 'grep catalog.jsonl',
+      command: `grep -F file-number-42.txt ${to}/.mvcopy/catalog.jsonl`,
+      prepare: backedUp,
+    },
+    { name: 'multivolumecopy status', command: `${us} status`, prepare: backedUp },
   ]
 }
 
@@ -227,42 +244,4 @@ function fdir(tree: string): Contender[] {
     const { fdir } = require('fdir'), fs = require('fs')
     for (const file of new fdir().withFullPaths().withDirs().crawl(process.argv[1]).sync()) fs.lstatSync(file)`
   return [{ name: 'fdir + lstat', command: `${node} -e ${quote(script)} ${quote(tree)}` }]
-}
-
-function emptyPlace(place: Place, room: number): { at: string; dispose: () => void } {
-  if (place === 'directory') {
-    const at = tempDir('out')
-    return { at, dispose: () => remove(at) }
-  }
-  const drive = makeDrive({ fs: place, size: Math.ceil(room / MiB) * MiB })
-  return { at: drive.path, dispose: () => drive.dispose() }
-}
-
-/** A home, a state directory and a working directory that nobody has used. */
-function freshHost(env: Record<string, string>): Prepared {
-  const home = tempDir('home')
-  const [state, cwd] = [path.join(home, 'state'), path.join(home, 'cwd')]
-  for (const directory of [state, cwd]) fs.mkdirSync(directory)
-  return { env: { ...env, HOME: home, XDG_STATE_HOME: state, NO_COLOR: '1' }, cwd }
-}
-
-function fastPlace(): Place {
-  return isRoot ? 'tmpfs' : 'directory'
-}
-
-function installed(tool: string, contender: Contender): Contender[] {
-  return spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0 ? [contender] : []
-}
-
-function hasMemory(bytes: number): boolean {
-  const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(fs.readFileSync('/proc/meminfo', 'utf8'))?.[1]
-  return Number(kilobytes ?? 0) * 1024 > bytes
-}
-
-function remove(directory: string): void {
-  fs.rmSync(directory, { recursive: true, force: true })
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -38,7 +38,7 @@ export const EXIT_TEXT: Readonly<Record<ExitCode, string>> = {
   0: 'all done',
   1: 'differences found',
   2: 'wrong usage',
-  4: 'a drive or an answer is needed and nobody can be asked',
+  4: 'a drive or an answer is needed and nobody can be asked, or a hook failed',
   5: 'the catalog is locked, newer than this program, or damaged',
   11: 'the drive failed (I/O error, read-only, unplugged)',
   23: 'some files could not be copied',

@@ -83,6 +83,8 @@ export class CopyCommand extends RunCommand {
       '--files-from': 'FILE',
       '--max-delete': 'N',
       '--modify-window': 'SECONDS',
+      '--on-volume-full': 'CMD',
+      '--wait-for-volume': 'SECONDS',
       '--set': 'NAME',
       '--catalog': 'FILE',
       '--label': 'LABEL',
@@ -184,6 +186,21 @@ export class CopyCommand extends RunCommand {
   dryRun = Option.Boolean('-n,--dry-run', false, {
     description: 'only tell what would be done, drive by drive, as plan does; write nothing',
   })
+  onVolumeFull = Option.String('--on-volume-full', {
+    description:
+      'run this command by the shell when a drive is wanted; it mounts the next one. Another exit code than 0 stops the run',
+  })
+  waitForVolume = Option.String('--wait-for-volume', {
+    validator: isCount,
+    description:
+      'when a drive is wanted, wait so many seconds for it to be mounted instead of asking; 0: as long as it takes',
+  })
+  unmount = Option.Boolean('--unmount', false, {
+    description: 'unmount each drive that is done, before the next one is wanted and at the end',
+  })
+  notify = Option.Boolean('--notify', false, {
+    description: 'ring the bell and show a desktop notification when a drive is wanted',
+  })
   yes = Option.Boolean('-y,--yes', false, {
     description: 'yes to using a drive beside foreign files; never to a deletion or a drive change',
   })
@@ -213,7 +230,13 @@ export class CopyCommand extends RunCommand {
   private async runVolume(volume: number): Promise<ExitCode> {
     const { volumeOptions } = await import('./volume.js')
     const options = volumeOptions(volume, this, [
-      ...this.copyOnly('--label'),
+      ...this.copyOnly([
+        '--label',
+        '--on-volume-full',
+        '--wait-for-volume',
+        '--unmount',
+        '--notify',
+      ]),
       ...given({
         '-f': this.jobFile !== undefined,
         '-i': this.startIndex !== undefined,
@@ -279,6 +302,10 @@ export class CopyCommand extends RunCommand {
       checksum: this.checksum,
       sizeOnly: this.sizeOnly,
       modifyWindow: this.modifyWindow ?? 0,
+      onVolumeFull: shellCommand('--on-volume-full', this.onVolumeFull),
+      waitForVolume: this.waitForVolume,
+      unmount: this.unmount,
+      notify: this.notify,
       yes: this.yes,
     }
   }
@@ -385,7 +412,7 @@ export class CopyCommand extends RunCommand {
   }
 
   /** The options given that only a copy can obey. */
-  private copyOnly(but?: string): string[] {
+  private copyOnly(but: readonly string[] = []): string[] {
     const options = [
       ...this.selectors(),
       ...given({
@@ -401,16 +428,25 @@ export class CopyCommand extends RunCommand {
         '--pack': this.pack,
         '--keep-together': this.keepTogether !== undefined,
         '--copies': this.copies !== undefined,
+        '--on-volume-full': this.onVolumeFull !== undefined,
+        '--wait-for-volume': this.waitForVolume !== undefined,
+        '--unmount': this.unmount,
+        '--notify': this.notify,
         '-n': this.dryRun,
         '--label': this.label !== undefined,
       }),
     ]
-    return options.filter((name) => name !== but)
+    return options.filter((name) => !but.includes(name))
   }
 }
 
 function given(options: Record<string, boolean>): string[] {
   return Object.keys(options).filter((name) => options[name])
+}
+
+function shellCommand(option: string, text: string | undefined): string | undefined {
+  if (text?.trim() === '') throw usageError(`${option} is empty`)
+  return text
 }
 
 function volumeSize(text: string): number {

@@ -12,6 +12,7 @@ import type { Catalog } from '../native/set.js'
 import { type Mount, mounts, type PathFacts } from '../native/volume.js'
 import { askForVolume } from '../prompt/questions.js'
 import { agreed, counted, driveName } from '../set/messages.js'
+import { callAttention, mountKey, nextMounts, runHook, unmountAll } from '../volume/arrival.js'
 import type { Verdict } from '../volume/facts.js'
 import { describe, type Look } from '../volume/look.js'
 import { copyOf, otherCopy } from './copies.js'
@@ -32,6 +33,15 @@ export interface Wanted {
   readonly alsoGood: ReadonlySet<number>
   /** The copy of the set that is in hand; absent where there is only one. */
   readonly copy?: number | undefined
+}
+
+/** A drive that this run has just done with. */
+export interface Filled {
+  readonly number: number
+  /** What there is to say of it. */
+  readonly text: string
+  /** Where it, and others that this run is done with, may still be mounted. */
+  readonly mountPoints: ReadonlySet<FsName>
 }
 
 /** The user, or the lack of one, ended the run at a prompt. */
@@ -83,7 +93,7 @@ export class DriveChange {
    * The wanted drive, open. Rejects with `NoDrive`, with a `UserError` for an output that can never be
    * one, and with `NativeError`.
    */
-  async obtain(wanted: Wanted, full: string | undefined): Promise<Mounted> {
+  async obtain(wanted: Wanted, full: Filled | undefined): Promise<Mounted> {
     const reasons: string[] = []
     const seen = new Set<Verdict['kind']>()
     for (const output of this.#p.outputs) {
@@ -98,11 +108,11 @@ export class DriveChange {
 
   async #ask(
     wanted: Wanted,
-    full: string | undefined,
+    full: Filled | undefined,
     reasons: readonly string[],
     seen: ReadonlySet<Verdict['kind']>,
   ): Promise<Mounted> {
-    const { prompter, report, cwd, env, stop } = this.#p.context
+    const { prompter, report, stop } = this.#p.context
     const name = wantedName(wanted)
     report.event({
       type: 'volume-needed',
@@ -111,13 +121,101 @@ export class DriveChange {
       bytes: wanted.bytes,
     })
     if (stop.requested) throw new NoDrive('quit')
-    if (!prompter.canAsk) {
+    const arrived = await this.#withoutKeys(wanted, full, reasons)
+    if (arrived !== undefined) return arrived
+    if (!prompter.canAsk || this.#p.options.waitForVolume !== undefined) {
       for (const line of reasons) report.error(line)
-      report.error(`${capital(name)} is needed for ${amount(wanted)}, and nobody can be asked.`)
+      const why = prompter.canAsk ? 'it did not come in time' : 'nobody can be asked'
+      report.error(`${capital(name)} is needed for ${amount(wanted)}, and ${why}.`)
       report.note('Mount it and run the same command again: it goes on from here.')
       throw new NoDrive(seen.has('read-only') ? 'read-only' : 'nobody')
     }
-    let said: readonly string[] = [...(full === undefined ? [] : [full]), ...reasons]
+    return this.#prompt(wanted, [...(full === undefined ? [] : [full.text]), ...reasons])
+  }
+
+  /** What the options do before somebody is asked: unmount, call, run the hook, wait. */
+  async #withoutKeys(
+    wanted: Wanted,
+    full: Filled | undefined,
+    reasons: readonly string[],
+  ): Promise<Mounted | undefined> {
+    const { catalog, context, options, outputs } = this.#p
+    const { report } = context
+    const [output = ''] = outputs
+    const text = `${capital(wantedName(wanted))} is wanted for ${amount(wanted)}.`
+    const before = await mounts()
+    if (options.unmount) {
+      // Also what stands in the way of the wanted one though this run has not written it.
+      const ours = await Promise.all(outputs.map((one) => this.#ownAt(one)))
+      await unmountAll(new Set([...(full?.mountPoints ?? []), ...ours.flat()]), context)
+    }
+    if (options.notify) callAttention(catalog.setInfo().name, text, context)
+    if (options.onVolumeFull !== undefined) {
+      if (full !== undefined) report.note(full.text)
+      const { number: needed, label, bytes } = wanted
+      const facts = { set: catalog.setInfo(), done: full?.number, needed, label, output, bytes }
+      await runHook(options.onVolumeFull, facts, context)
+      const arrived = await this.#arrived(wanted, before, await mounts(), new Set())
+      if (arrived !== undefined) return arrived
+    }
+    const { waitForVolume } = options
+    if (waitForVolume === undefined) return undefined
+    for (const line of [...(full === undefined ? [] : [full.text]), ...reasons]) report.note(line)
+    report.note(`${text} Waiting for it at ${displayName(output)}; Ctrl-C stops.`)
+    const until = waitForVolume === 0 ? Number.POSITIVE_INFINITY : Date.now() + waitForVolume * 1000
+    const told = new Set(reasons)
+    let seen = await mounts()
+    for (;;) {
+      const arrived = await this.#arrived(wanted, before, seen, told)
+      if (arrived !== undefined) return arrived
+      const now = await nextMounts(seen, until, context)
+      if (now === undefined) return undefined
+      seen = now
+    }
+  }
+
+  /** Where a drive of the set is mounted for this output; none where something else is there. */
+  async #ownAt(output: FsName): Promise<FsName[]> {
+    const { verdict, facts } = await this.#p.drives.look(output)
+    const ours = verdict.kind === 'volume-of-set' || verdict.kind === 'just-filled'
+    return ours && facts.isMountPoint && facts.mount !== undefined ? [facts.mount.mountPoint] : []
+  }
+
+  /**
+   * The wanted drive, when it has come without anybody saying so: at an output whatever is good there, at another
+   * place only a drive that the set knows. What will not do is told once (`told`).
+   */
+  async #arrived(
+    wanted: Wanted,
+    before: readonly Mount[],
+    now: readonly Mount[],
+    told: Set<string>,
+  ): Promise<Mounted | undefined> {
+    const { outputs, drives, context } = this.#p
+    for (const output of outputs) {
+      const tried = await this.#try(output, wanted, false)
+      if ('use' in tried) return tried.use
+      const news = tried.no.filter((line) => line !== '' && !told.has(line))
+      for (const line of 'expected' in tried ? [] : news) context.report.note(line)
+      for (const line of news) told.add(line)
+    }
+    const old = new Set(before.map(mountKey))
+    for (const mount of now) {
+      if (old.has(mountKey(mount)) || outputs.includes(mount.mountPoint) || mount.readOnly) continue
+      const { verdict } = await drives.look(mount.mountPoint)
+      if (verdict.kind !== 'volume-of-set' || !this.#fits(verdict, wanted)) continue
+      const tried = await this.#try(mount.mountPoint, wanted, false)
+      if (!('use' in tried)) continue
+      this.#alsoLookAt(mount.mountPoint)
+      return tried.use
+    }
+    return undefined
+  }
+
+  async #prompt(wanted: Wanted, first: readonly string[]): Promise<Mounted> {
+    const { prompter, cwd, env, stop } = this.#p.context
+    const name = wantedName(wanted)
+    let said = first
     let before = await mounts()
     for (;;) {
       const [first] = this.#p.outputs
@@ -163,11 +261,9 @@ export class DriveChange {
     now: readonly Mount[],
     wanted: Wanted,
   ): Promise<Mounted | undefined> {
-    // The kernel gives the number of a mount that has gone to the next one.
-    const key = ({ id, device, mountPoint }: Mount): string => `${id} ${device} ${mountPoint}`
-    const old = new Set(before.map(key))
+    const old = new Set(before.map(mountKey))
     for (const mount of now) {
-      if (old.has(key(mount)) || this.#p.outputs.includes(mount.mountPoint) || mount.readOnly)
+      if (old.has(mountKey(mount)) || this.#p.outputs.includes(mount.mountPoint) || mount.readOnly)
         continue
       const seen = await this.#p.drives.look(mount.mountPoint)
       if (!this.#fits(seen.verdict, wanted)) continue

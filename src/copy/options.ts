@@ -90,6 +90,14 @@ export interface CopyOptions extends TalkOptions {
   readonly sizeOnly: boolean
   /** `--modify-window`: times that differ by no more than so many seconds are equal. Default 0. */
   readonly modifyWindow: number
+  /** `--on-volume-full CMD`: run when a drive is wanted. */
+  readonly onVolumeFull: string | undefined
+  /** `--wait-for-volume`: seconds to wait for a drive instead of asking; 0: for as long as it takes. */
+  readonly waitForVolume: number | undefined
+  /** `--unmount`: a drive that is done is unmounted. */
+  readonly unmount: boolean
+  /** `--notify`: a bell and a desktop notification when a drive is wanted. */
+  readonly notify: boolean
   /** `-y`: yes to using a drive beside foreign files; never to a deletion or a drive change. */
   readonly yes: boolean
 }

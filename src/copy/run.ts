@@ -96,11 +96,11 @@ async function steps(r: Looked): Promise<{ exit: ExitCode; writer: VolumeWriter 
       ),
     ])
     await writer.writeAll()
-    writer.noteWaiting()
   } finally {
     await writer.closeAll()
     if (catalog.hasSeveralCopies()) await catalog.endCopies(run)
   }
+  await writer.finish()
   return { exit: tally.exit(writer.unplaced.files > 0 || writer.unplaced.entries > 0), writer }
 }
 

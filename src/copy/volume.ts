@@ -117,6 +117,7 @@ async function steps(
   } finally {
     await writer.closeAll()
   }
+  await writer.finish()
   const label = catalog.volumes().find((one) => one.number === options.volume)?.label ?? ''
   for (const { path: left } of plan.homeless) {
     context.report.event({

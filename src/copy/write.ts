@@ -17,8 +17,9 @@ import type { Catalog, CopyOutcome, Tally } from '../native/set.js'
 import type { PlanSummary } from '../plan/page.js'
 import type { SummaryEvent, VolumeName } from '../report/reporter.js'
 import { counted, driveName } from '../set/messages.js'
+import { unmountAll } from '../volume/arrival.js'
 import { timeStep } from './adopting.js'
-import { DriveChange, NoDrive, type Wanted } from './change.js'
+import { DriveChange, type Filled, NoDrive, type Wanted } from './change.js'
 import { type CopyPlan, copiesOf, planCopies, plus } from './copies.js'
 import type { Drives, Mounted } from './drives.js'
 import { OpenDrives } from './open.js'
@@ -75,8 +76,10 @@ export class VolumeWriter {
   /** What found no room in the copies before it. */
   #leftOver: PlanSummary['unplaced'] = { entries: 0, files: 0, bytes: 0 }
   #waiting: SummaryEvent['waiting'] = []
-  /** What to say at the next drive change. */
-  #full: string | undefined
+  /** The drive that was written last, for the next drive change. */
+  #full: Filled | undefined
+  /** Where the drives that this run is done with were mounted. */
+  readonly #doneAt = new Set<FsName>()
   /** What is gone from the sources, and whether it is removed from the drives that come in. */
   removal: Removal = { removes: false, files: 0, bytes: 0 }
 
@@ -202,7 +205,7 @@ export class VolumeWriter {
   }
 
   /** The drive to write next, open and recovered. */
-  async #next(full: string | undefined): Promise<Mounted> {
+  async #next(full: Filled | undefined): Promise<Mounted> {
     const { catalog, options } = this.#p
     for (const { number } of this.#plan.volumes) {
       const open = this.#open.get(number)
@@ -251,8 +254,8 @@ export class VolumeWriter {
     return undefined
   }
 
-  /** Writes one drive and closes it. The answer is what to say at the drive change after it. */
-  async #fill(mounted: Mounted): Promise<string> {
+  /** Writes one drive and closes it. */
+  async #fill(mounted: Mounted): Promise<Filled> {
     const { context, options, run, tally, catalog } = this.#p
     const { report, stop } = context
     const { volume, drive } = mounted
@@ -318,10 +321,14 @@ export class VolumeWriter {
     // Broken off: what is left is more than the plan for the other drives.
     if (tally.interrupted) this.#plan.invalidate()
     await this.#replan()
-    return `${driveName(volume.number, volume.label)} is done: everything on it is durable. It may be unplugged now.`.replace(
-      /^d/,
-      'D',
-    )
+    const { isMountPoint, mount } = mounted.facts
+    if (isMountPoint && mount !== undefined) this.#doneAt.add(mount.mountPoint)
+    const text = `${driveName(volume.number, volume.label)} is done: everything on it is durable. It may be unplugged now.`
+    return {
+      number: volume.number,
+      text: text.replace(/^d/, 'D'),
+      mountPoints: this.#doneAt,
+    }
   }
 
   async #adopt(mounted: Mounted): Promise<void> {
@@ -394,9 +401,10 @@ export class VolumeWriter {
     )
   }
 
-  /** Finds out what drives that were not in have to come in for, for the summary. */
-  noteWaiting(): void {
+  /** What there is to do when all drives are closed: finds out what others wait for; `--unmount`. */
+  async finish(): Promise<void> {
     this.#waiting = this.#upkeep.waiting()
+    if (this.#p.options.unmount) await unmountAll(this.#doneAt, this.#p.context)
   }
 
   /** The summary at the end. */
