@@ -14,6 +14,7 @@ import { LostCommand } from './commands/lost.js'
 import { PlanCommand } from './commands/plan.js'
 import { RepairCommand } from './commands/repair.js'
 import { StatusCommand } from './commands/status.js'
+import { VerifyCommand } from './commands/verify.js'
 import { VolumesCommand } from './commands/volumes.js'
 import { WhereCommand } from './commands/where.js'
 import type { Context } from './context.js'
@@ -32,10 +33,11 @@ const COMMANDS = [
   LostCommand,
   AdoptCommand,
   RepairCommand,
+  VerifyCommand,
 ] as const
 
 /** Words that are commands of the documented command line but not of this version: never a directory's name. */
-const RESERVED = new Set(['verify', 'restore', 'report', 'completion', 'help'])
+const RESERVED = new Set(['restore', 'report', 'completion', 'help'])
 
 /** The Cli with all commands registered. */
 export function createCli(): Cli<Context> {

@@ -20,5 +20,6 @@ pub mod repair;
 pub mod rules;
 pub mod seedverify;
 pub mod selftest;
+pub mod verify;
 pub mod volume;
 pub mod volumejob;

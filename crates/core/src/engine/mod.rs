@@ -27,7 +27,7 @@ pub mod learn;
 mod look;
 mod moves;
 pub mod origin;
-mod own;
+pub(crate) mod own;
 mod pool;
 pub mod recover;
 pub mod renames;
