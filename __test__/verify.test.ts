@@ -64,23 +64,26 @@ rootTest('a good drive is good, says how much that proves, and status knows', as
   t.is(wrongSums(drive), '')
 })
 
-rootTest('on another host, and on a drive that is mounted read-only, nothing is needed', async (t) => {
-  const { host, drive } = await place(t)
-  flip(path.join(drive.path, 'a/one'), 4000)
-  drive.unmount()
-  drive.remount({ readOnly: true })
-  const before = fingerprints(drive.path)
-  const strange = await makeHost().run(['verify', '-o', drive.path, '--json'])
-  ended(t, strange, 1)
-  t.deepEqual(found(strange), ['corrupt a/one'])
-  t.regex(strange.stderr, /read-only and this host has no catalog of it/)
-  const known = await host.run(['verify', '-o', drive.path])
-  ended(t, known, 1)
-  t.regex(known.stderr, /CORRUPT a\/one/)
-  t.regex(known.stderr, /kept in the catalog alone/)
-  t.deepEqual(fingerprints(drive.path), before)
-  t.regex((await host.run(['status'])).stdout, /1 entry not good|1 entries not good/)
-})
+rootTest(
+  'on another host, and on a drive that is mounted read-only, nothing is needed',
+  async (t) => {
+    const { host, drive } = await place(t)
+    flip(path.join(drive.path, 'a/one'), 4000)
+    drive.unmount()
+    drive.remount({ readOnly: true })
+    const before = fingerprints(drive.path)
+    const strange = await makeHost().run(['verify', '-o', drive.path, '--json'])
+    ended(t, strange, 1)
+    t.deepEqual(found(strange), ['corrupt a/one'])
+    t.regex(strange.stderr, /read-only and this host has no catalog of it/)
+    const known = await host.run(['verify', '-o', drive.path])
+    ended(t, known, 1)
+    t.regex(known.stderr, /CORRUPT a\/one/)
+    t.regex(known.stderr, /kept in the catalog alone/)
+    t.deepEqual(fingerprints(drive.path), before)
+    t.regex((await host.run(['status'])).stdout, /1 entry not good|1 entries not good/)
+  },
+)
 
 rootTest('sixty random flips are found by verify and by sha256sum -c alike', async (t) => {
   const { host, drive } = await place(t)
@@ -145,7 +148,10 @@ for (const kind of ['ext4', 'xfs', 'btrfs'] as const) {
     const { host, source, drive } = await place(t, kind)
     // All of it is in memory now.
     for (const name of ['a/one', 'a/two', 'b/three']) {
-      t.deepEqual(fs.readFileSync(path.join(drive.path, name)), fs.readFileSync(path.join(source, name)))
+      t.deepEqual(
+        fs.readFileSync(path.join(drive.path, name)),
+        fs.readFileSync(path.join(source, name)),
+      )
     }
     const run = await host.run(['verify', '-o', drive.path, '--json'])
     ended(t, run, 0)

@@ -28,8 +28,9 @@ rootTest('a repair killed at every call is finished by the same command', async 
   fs.rmSync(at('d/gone'))
   fs.rmSync(at('link'))
   fs.writeFileSync(at('mine'), MINE)
-  find(host, 1, {
+  await find(t, host, drive.path, {
     a: 'corrupt',
+    'a-too': 'corrupt',
     'd/b': 'corrupt',
     'd/gone': 'missing',
     link: 'missing',

@@ -1,37 +1,22 @@
-/** What the tests of `repair` have in common: making files bad, and findings about them. */
+/** What the tests of `repair` have in common: making files bad, and finding it out. */
 
-import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
-import * as path from 'node:path'
+import type { ExecutionContext } from 'ava'
+import { events } from '../copy/kit.js'
 import type { Host } from '../helpers/cli.js'
 
-/** The word of a finding about an entry. */
-export type Found = Readonly<Record<string, 'corrupt' | 'changed' | 'missing' | 'unreadable'>>
-
-/** Notes findings in the host's catalog, as a check of the drive would. */
-export function find(host: Host, volume: number, found: Found): void {
-  const state = path.join(host.state, 'multivolumecopy')
-  const [file] = fs.readdirSync(state).filter((name) => name.endsWith('.sqlite'))
-  if (file === undefined) throw new Error('no catalog')
-  const run = spawnSync(
-    'python3',
-    ['-c', SCRIPT, path.join(state, file), String(volume), JSON.stringify(found)],
-    { encoding: 'utf8' },
-  )
-  if (run.status !== 0) throw new Error(run.stderr)
+/** Checks a drive, and fails unless exactly these findings come of it: `path` → word. */
+export async function find(
+  t: ExecutionContext,
+  host: Host,
+  drive: string,
+  found: Readonly<Record<string, string>>,
+): Promise<void> {
+  const run = await host.run(['verify', '-o', drive, '--restart', '--json'])
+  t.is(run.code, Object.keys(found).length > 0 ? 1 : 0, run.stderr)
+  const told = events(run, 'verify-result').map(({ path, result }) => [path, result])
+  t.deepEqual(Object.fromEntries(told), found)
 }
-
-const SCRIPT = `
-import json, os, sqlite3, sys
-db = sqlite3.connect(sys.argv[1])
-for path, word in json.loads(sys.argv[3]).items():
-    *dirs, name = os.fsencode(path).split(b"/")
-    at = 1
-    for one in dirs:
-        at = db.execute("SELECT id FROM dir WHERE parent = ? AND name = ?", (at, one + b"/")).fetchone()[0]
-    db.execute("INSERT OR REPLACE INTO finding VALUES(?, ?, ?, ?, 0, 1)", (int(sys.argv[2]), at, name, word))
-db.commit()
-`
 
 /** Flips a bit and leaves size and times. */
 export function rot(file: string, at = 0): void {

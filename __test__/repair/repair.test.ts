@@ -34,11 +34,17 @@ rootTest('what is corrupt or missing comes back from the source, and is right', 
   rot(at('d/b'), 99)
   fs.rmSync(at('d/c'))
   fs.rmSync(at('link'))
-  find(host, 1, { a: 'corrupt', 'd/b': 'corrupt', 'd/c': 'missing', link: 'missing' })
+  await find(t, host, drive.path, {
+    a: 'corrupt',
+    'd/a-too': 'corrupt',
+    'd/b': 'corrupt',
+    'd/c': 'missing',
+    link: 'missing',
+  })
   const tried = await host.run(['repair', '-o', drive.path, '-n'])
   ended(t, tried, 0)
   t.regex(tried.stdout, /^from the source +d\/b$/m)
-  t.regex(tried.stderr, /4 entries .* would be brought back from the sources\. Nothing was written/)
+  t.regex(tried.stderr, /5 entries .* would be brought back from the sources\. Nothing was written/)
   t.not(wrongSums(drive), '')
   const run = await host.run(['repair', '-o', drive.path, '--json'])
   ended(t, run, 0)
@@ -56,7 +62,9 @@ rootTest('what is corrupt or missing comes back from the source, and is right', 
   const again = await host.run(['repair', '-o', drive.path])
   ended(t, again, 0)
   t.regex(again.stderr, /Nothing is known to be wrong with drive 1/)
-  t.regex(again.stderr, /It was never checked: multivolumecopy verify -o/)
+  t.regex(again.stderr, /multivolumecopy verify checks it again/)
+  // A check finds it so, too, and takes nothing back.
+  await find(t, host, drive.path, {})
   // The drive is complete as before, and the next copy has nothing to do.
   const copy = await host.run([source, '-o', drive.path, '--json'])
   ended(t, copy, 0)
@@ -72,7 +80,7 @@ rootTest('on a drive without room for a second version the bad one goes first', 
   const { bavail, bsize } = fs.statfsSync(drive.path)
   fs.writeFileSync(`${drive.path}/theirs`, Buffer.alloc(bavail * bsize - 2 * MiB))
   rot(`${drive.path}/large`, 4 * MiB)
-  find(host, 1, { large: 'corrupt' })
+  await find(t, host, drive.path, { large: 'corrupt', theirs: 'extra' })
   // Not unless what is to come in its place is good.
   const original = fs.readFileSync(`${source}/large`)
   rot(`${source}/large`, 1)
@@ -95,7 +103,7 @@ rootTest('from another drive: given, where it was mounted last, or asked for', a
     ended(t, await host.run([source, ...outputs, '--copies', '2', '--digest', 'blake3']), 0)
     rot(`${drives[0].path}/a`, MiB)
     fs.rmSync(`${drives[0].path}/b`)
-    find(host, 1, { a: 'corrupt', b: 'missing' })
+    await find(t, host, drives[0].path, { a: 'corrupt', b: 'missing' })
     // The source has lost them as well.
     fs.rmSync(`${source}/a`)
     put(source, 'b', 'newer')
@@ -135,7 +143,7 @@ test('what was changed on the drive is left alone, or kept beside by agreement',
   const out = tempDir('out')
   ended(t, await host.run([source, '-o', out]), 0)
   fs.writeFileSync(`${out}/a`, 'mine')
-  find(host, 1, { a: 'changed' })
+  await find(t, host, out, { a: 'changed' })
   const left = await host.run(['repair', '-o', out])
   ended(t, left, 1)
   t.regex(left.stdout, /^changed on the drive +a$/m)
@@ -149,6 +157,7 @@ test('what was changed on the drive is left alone, or kept beside by agreement',
   const run = await host.run(['repair', '-o', out, '--set-aside'])
   ended(t, run, 0)
   t.regex(run.stdout, /^kept beside +a as a\.mvcopy-changed$/m)
+  await find(t, host, out, { 'a.mvcopy-changed': 'extra' })
   t.is(fs.readFileSync(`${out}/a.mvcopy-changed`, 'utf8'), 'mine')
   t.is(wrongSums(out), '')
   // It is the user's from then on: no copy touches it.
@@ -163,7 +172,7 @@ test('what nobody has any more is named, listed as lost, and left as it is', asy
   ended(t, await host.run([source, '-o', out]), 0)
   for (const name of ['a', 'b']) rot(`${out}/${name}`, 5)
   const bad = fs.readFileSync(`${out}/a`)
-  find(host, 1, { a: 'corrupt', b: 'corrupt' })
+  await find(t, host, out, { a: 'corrupt', b: 'corrupt' })
   fs.rmSync(`${source}/a`)
   put(source, 'b', 'another version', 1_700_000_500)
   const run = await host.run(['repair', '-o', out])
@@ -186,10 +195,44 @@ test('what nobody has any more is named, listed as lost, and left as it is', asy
   // A source that is not mounted makes nothing lost.
   fs.renameSync(source, `${source}-away`)
   rot(`${out}/c`, 5)
-  find(host, 1, { c: 'corrupt' })
+  await find(t, host, out, { a: 'corrupt', c: 'corrupt' })
   const away = await host.run(['repair', '-o', out])
   ended(t, away, 23)
   t.regex(away.stdout, /^source not there +c$/m)
+})
+
+test('our own files that are damaged are written anew', async (t) => {
+  const host = makeHost()
+  const source = makeSource({ a: 1000, b: 2000 })
+  const out = tempDir('out')
+  ended(t, await host.run([source, '-o', out, '--digest', 'blake3']), 0)
+  const own = (name: string) => `${out}/.mvcopy/${name}`
+  fs.rmSync(own('B3SUMS'))
+  rot(`${out}/b`, 5)
+  await find(t, host, out, { '.mvcopy/B3SUMS': 'missing', b: 'corrupt' })
+  ended(t, await host.run(['repair', '-o', out]), 0)
+  await find(t, host, out, {})
+  // In the seal: what the lines say is as it was.
+  rot(own('manifest.jsonl'), fs.statSync(own('manifest.jsonl')).size - 10)
+  await find(t, host, out, { '.mvcopy/manifest.jsonl': 'damaged' })
+  const run = await host.run(['repair', '-o', out])
+  ended(t, run, 0)
+  t.regex(run.stderr, /1 file of our own on drive 1 .* was damaged, and written anew/)
+  await find(t, host, out, {})
+})
+
+test('findings of another computer are taken over from the drive', async (t) => {
+  const host = makeHost()
+  const source = makeSource({ a: 1000, b: 2000 })
+  const out = tempDir('out')
+  ended(t, await host.run([source, '-o', out]), 0)
+  rot(`${out}/b`, 5)
+  await find(t, makeHost(), out, { b: 'corrupt' })
+  const run = await host.run(['repair', '-o', out])
+  ended(t, run, 0)
+  t.regex(run.stdout, /^repaired +b$/m)
+  // The other computer takes it from the drive that nothing is wrong any more.
+  await find(t, makeHost(), out, {})
 })
 
 test('wrong usage and wrong drives are told in words', async (t) => {

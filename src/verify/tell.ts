@@ -103,7 +103,7 @@ function tellKept(summary: VerifySummary, report: Reporter): void {
   }
   if (summary.noManifest) {
     report.warning(
-      'the manifest cannot be used: content was held against SHA256SUMS; sizes, times, links and directories were not checked',
+      'the manifest cannot be used: content was held against SHA256SUMS and B3SUMS; sizes, times, links and directories were not checked',
     )
   }
   if (summary.sizeOnly > 0) {
@@ -150,6 +150,7 @@ function tellSummary(summary: VerifySummary, about: Circumstances, report: Repor
     unplaced: nothing,
     left: nothing,
     volumes: [{ number: summary.number, label: summary.label }],
+    waiting: [],
     seconds: about.seconds,
     check: {
       kind: summary.kind,

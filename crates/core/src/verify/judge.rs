@@ -3,7 +3,6 @@
 use super::list::Expected;
 use super::read::{Content, Look};
 use crate::error::strerror;
-use crate::format::item::Algorithm;
 use crate::format::verify::Word;
 use crate::meta::{Kind, Meta};
 use crate::seedverify::words::kind_text;
@@ -108,7 +107,7 @@ pub(super) fn by_content(
         }
         Content::Whole(digest, true) => {
             let same = match expected.digest {
-                Some(d) if d.algorithm == Algorithm::Sha256 => d.bytes == *digest,
+                Some(d) if d.algorithm == digest.algorithm => d == *digest,
                 _ => return changed,
             };
             match (changed, same) {

@@ -27,7 +27,7 @@ CREATE TABLE item(
   picked INTEGER DEFAULT 1   -- this check looks at it
 ) WITHOUT ROWID;
 CREATE TABLE intent(id INTEGER PRIMARY KEY, done INTEGER, was BLOB, key BLOB, json BLOB);
-CREATE TABLE inode(ino INTEGER PRIMARY KEY, digest BLOB, errno INTEGER);
+CREATE TABLE inode(ino INTEGER, algorithm TEXT, digest BLOB, errno INTEGER, PRIMARY KEY(ino, algorithm)) WITHOUT ROWID;
 CREATE TABLE finding(
   key BLOB PRIMARY KEY, word TEXT, errno INTEGER, at INTEGER, why TEXT,
   fresh INTEGER              -- found by this check
@@ -64,6 +64,11 @@ pub(super) struct Expected {
 }
 
 impl Expected {
+    /// By which algorithm it is read.
+    pub fn by(&self) -> Algorithm {
+        self.digest.map_or(Algorithm::Sha256, |d| d.algorithm)
+    }
+
     pub fn path(&self) -> &[u8] {
         self.key.strip_suffix(b"/").unwrap_or(&self.key)
     }
@@ -283,14 +288,17 @@ impl Tables {
         self.page(after.unwrap_or_default(), after.is_none(), true, limit)
     }
 
-    /// What the digest of a file with several names was, or the errno of reading it.
-    pub(super) fn inode(&self, ino: u64) -> Result<Option<Result<[u8; 32], i32>>> {
+    /// What the digest by an algorithm of a file with several names was, or the errno of reading it.
+    pub(super) fn inode(&self, ino: u64, by: Algorithm) -> Result<Option<Result<Digest, i32>>> {
         self.db
-            .prepare_cached("SELECT digest, errno FROM inode WHERE ino = ?1")
+            .prepare_cached("SELECT digest, errno FROM inode WHERE ino = ?1 AND algorithm = ?2")
             .and_then(|mut find| {
-                find.query_row([ino.cast_signed()], |r| {
+                find.query_row(params![ino.cast_signed(), by.as_str()], |r| {
                     Ok(match r.get::<_, Option<[u8; 32]>>(0)? {
-                        Some(digest) => Ok(digest),
+                        Some(bytes) => Ok(Digest {
+                            algorithm: by,
+                            bytes,
+                        }),
                         None => Err(r.get(1)?),
                     })
                 })
@@ -299,10 +307,20 @@ impl Tables {
             .map_err(fault)
     }
 
-    pub(super) fn put_inode(&self, ino: u64, read: &Result<[u8; 32], i32>) -> Result<()> {
+    pub(super) fn put_inode(
+        &self,
+        ino: u64,
+        by: Algorithm,
+        read: &Result<Digest, i32>,
+    ) -> Result<()> {
         self.run(
-            "INSERT OR REPLACE INTO inode VALUES(?1, ?2, ?3)",
-            params![ino.cast_signed(), read.as_ref().ok(), read.as_ref().err()],
+            "INSERT OR REPLACE INTO inode VALUES(?1, ?2, ?3, ?4)",
+            params![
+                ino.cast_signed(),
+                by.as_str(),
+                read.as_ref().ok().map(|d| d.bytes),
+                read.as_ref().err()
+            ],
         )?;
         Ok(())
     }

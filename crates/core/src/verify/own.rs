@@ -74,8 +74,18 @@ impl Own<'_> {
     pub fn read(&self, tables: &Tables, cancel: &CancelToken) -> Result<Said> {
         let mut said = Said::default();
         self.read_identity(&mut said)?;
-        let lines = self.read_manifest(tables, &mut said, cancel)?;
-        self.check_sums(tables, &mut said, lines)?;
+        match self.read_manifest(tables, &mut said, cancel)? {
+            Some(lines) => {
+                for one in lines {
+                    self.check_sums(tables, &mut said, one.by, Some(one))?;
+                }
+            }
+            None => {
+                for by in [Algorithm::Sha256, Algorithm::Blake3] {
+                    self.check_sums(tables, &mut said, by, None)?;
+                }
+            }
+        }
         self.read_journal(tables, &mut said, cancel)?;
         self.check_list(&mut said, cancel)?;
         Ok(said)
@@ -128,14 +138,14 @@ impl Own<'_> {
         Ok(Some(bytes))
     }
 
-    /// Reads the manifest into the table; gives what SHA256SUMS should be: its hash and whether there is any
-    /// line, where the manifest can be believed.
+    /// Reads the manifest into the table; gives what each sums file should be, where the manifest can be
+    /// believed.
     fn read_manifest(
         &self,
         tables: &Tables,
         said: &mut Said,
         cancel: &CancelToken,
-    ) -> Result<Option<(Sha256, u64)>> {
+    ) -> Result<Option<[Sums; 2]>> {
         const NAME: &str = "manifest.jsonl";
         let (reader, path) = match self.reader(NAME) {
             Ok(Some(opened)) => opened,
@@ -153,16 +163,19 @@ impl Own<'_> {
                 return said.own_fault(NAME, e).map(|()| None);
             }
         };
-        let mut lines = (Sha256::new(), 0);
+        let mut lines = [Algorithm::Sha256, Algorithm::Blake3].map(Sums::new);
         let mut line = Vec::new();
         let read = tables.atomically(|| {
             manifest::read(reader, &path, &mut |item| {
                 cancel.check()?;
-                if let (Some(digest), true) = (&item.digest, item.stored) {
+                if let (Some(digest), true) = (&item.digest, item.stored)
+                    && sums::takes(digest.algorithm, &item.path)
+                    && let Some(one) = lines.iter_mut().find(|one| one.by == digest.algorithm)
+                {
                     line.clear();
                     sums::push_line(&mut line, digest, &item.path);
-                    lines.0.update(&line);
-                    lines.1 += 1;
+                    one.hash.update(&line);
+                    one.lines += 1;
                 }
                 tables.put(&item)
             })
@@ -190,34 +203,34 @@ impl Own<'_> {
         &self,
         tables: &Tables,
         said: &mut Said,
-        lines: Option<(Sha256, u64)>,
+        by: Algorithm,
+        lines: Option<Sums>,
     ) -> Result<()> {
-        const NAME: &str = "SHA256SUMS";
-        let opened = match self.reader(NAME) {
+        let name = sums::file_name(by);
+        let opened = match self.reader(name) {
             Ok(opened) => opened,
-            Err(e) => return said.own_fault(NAME, e),
+            Err(e) => return said.own_fault(name, e),
         };
         match (opened, lines) {
-            (None, Some((_, 1..))) => {
+            (None, Some(Sums { lines: 1.., .. })) => {
                 let why = "it is not there".to_owned();
-                said.faults.push((NAME, Word::Missing, None, why));
+                said.faults.push((name, Word::Missing, None, why));
                 Ok(())
             }
             (None, _) => Ok(()),
-            (Some((reader, path)), Some((expected, _))) => match hash_of(reader, &path) {
-                Ok(found) if found == <[u8; 32]>::from(expected.finalize()) => Ok(()),
+            (Some((reader, path)), Some(expected)) => match hash_of(reader, &path) {
+                Ok(found) if found == <[u8; 32]>::from(expected.hash.finalize()) => Ok(()),
                 Ok(_) => {
                     let why = "it does not agree with the manifest".to_owned();
-                    said.faults.push((NAME, Word::Damaged, None, why));
+                    said.faults.push((name, Word::Damaged, None, why));
                     Ok(())
                 }
-                Err(e) => said.own_fault(NAME, e),
+                Err(e) => said.own_fault(name, e),
             },
             (Some((reader, path)), None) => {
                 // Without a manifest these are the only word about the content.
-                let sha = Algorithm::Sha256;
                 let bad = tables.atomically(|| {
-                    sums::read_readable(reader, &path, sha, &mut |digest, name| {
+                    sums::read_readable(reader, &path, by, &mut |digest, name| {
                         tables.put_digest(name, digest)
                     })
                 });
@@ -225,10 +238,10 @@ impl Own<'_> {
                     Ok(0) => Ok(()),
                     Ok(n) => {
                         let why = format!("{n} of its lines make no sense");
-                        said.faults.push((NAME, Word::Damaged, None, why));
+                        said.faults.push((name, Word::Damaged, None, why));
                         Ok(())
                     }
-                    Err(e) => said.own_fault(NAME, e),
+                    Err(e) => said.own_fault(name, e),
                 }
             }
         }
@@ -310,6 +323,24 @@ impl Said {
 /// The key of one of our own files.
 pub(super) fn own_key(name: &str) -> Vec<u8> {
     join(OWN_DIR, name.as_bytes())
+}
+
+/// What a sums file should be, by the manifest.
+struct Sums {
+    by: Algorithm,
+    /// SHA-256 of all its lines.
+    hash: Sha256,
+    lines: u64,
+}
+
+impl Sums {
+    fn new(by: Algorithm) -> Self {
+        Sums {
+            by,
+            hash: Sha256::new(),
+            lines: 0,
+        }
+    }
 }
 
 fn hash_of(mut reader: impl Read, path: &[u8]) -> Result<[u8; 32]> {

@@ -10,10 +10,11 @@ use std::thread;
 
 use rustix::fs::Advice;
 use rustix::io::{Errno, retry_on_intr};
-use sha2::{Digest as _, Sha256};
 
 use crate::cancel::CancelToken;
+use crate::digest::Hasher;
 use crate::error::{Code, Error, IoContext, Result};
+use crate::format::item::{Algorithm, Digest};
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
 use crate::seedverify::tree::{Seen, Tree};
@@ -42,7 +43,7 @@ pub(super) enum Look {
 #[derive(Debug, Clone)]
 pub(super) enum Content {
     /// All of it: its digest, and whether the file was still the same afterwards.
-    Whole([u8; 32], bool),
+    Whole(Digest, bool),
     /// This errno.
     Failed(i32),
     /// It is no file any more.
@@ -75,13 +76,13 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// Reads the files at `paths`, in that order on a drive that seeks; `None` for what a stop came before.
+    /// Reads the files at `paths`, for the digest of each by its algorithm, in that order on a drive that seeks; `None` for what a stop came before.
     ///
     /// # Errors
     /// `Code::Io` when the root cannot be opened once more.
-    pub fn read(&self, paths: &[&[u8]]) -> Result<Vec<Option<Content>>> {
+    pub fn read(&self, paths: &[(&[u8], Algorithm)]) -> Result<Vec<Option<Content>>> {
         let answers = self.each(paths.len(), !self.seeks, |tree, n| {
-            self.content(tree, paths[n])
+            self.content(tree, paths[n].0, paths[n].1)
         })?;
         Ok(answers.into_iter().map(Option::flatten).collect())
     }
@@ -162,9 +163,9 @@ impl Reader<'_> {
     }
 
     /// `None`: a stop came before the end.
-    fn content(&self, tree: &mut Tree, path: &[u8]) -> Option<Content> {
+    fn content(&self, tree: &mut Tree, path: &[u8], by: Algorithm) -> Option<Content> {
         self.progress.set_current(path);
-        let content = match self.digest(tree, path) {
+        let content = match self.digest(tree, path, by) {
             Ok(None) => return None,
             Ok(Some((digest, same))) => Content::Whole(digest, same),
             Err(e) => match Errno::from_io_error(&e) {
@@ -176,7 +177,12 @@ impl Reader<'_> {
         Some(content)
     }
 
-    fn digest(&self, tree: &mut Tree, path: &[u8]) -> io::Result<Option<([u8; 32], bool)>> {
+    fn digest(
+        &self,
+        tree: &mut Tree,
+        path: &[u8],
+        by: Algorithm,
+    ) -> io::Result<Option<(Digest, bool)>> {
         let fd = tree.open(path)?;
         let before = sys::stat_fd(fd.as_fd())?;
         sys::drop_cache(&fd);
@@ -187,7 +193,7 @@ impl Reader<'_> {
         }
         // Twice as much is read ahead. Advice: whether it is taken changes nothing.
         let _ = rustix::fs::fadvise(&fd, 0, None, Advice::Sequential);
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::new(by);
         let mut block = vec![0; BLOCK.min(before.size as usize + 1)];
         let (mut at, mut forgotten) = (0, 0);
         loop {
@@ -209,7 +215,7 @@ impl Reader<'_> {
         sys::drop_cache(&fd);
         let after = sys::stat_fd(fd.as_fd())?;
         let same = (before.size, before.mtime) == (after.size, after.mtime) && at == after.size;
-        Ok(Some((hash.finalize().into(), same)))
+        Ok(Some((hash.finish(), same)))
     }
 }
 

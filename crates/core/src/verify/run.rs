@@ -19,6 +19,7 @@ use crate::cancel::CancelToken;
 use crate::engine::drive::{OWN, join};
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::date;
+use crate::format::item::Algorithm;
 use crate::format::verify::{CheckKind, Finding, Head, Part, Word};
 use crate::format::volumejson::Check;
 use crate::meta::Kind;
@@ -382,7 +383,7 @@ impl Checking<'_> {
             .map(|(expected, look)| Some(by_look(expected, look, window)))
             .collect();
         // What has to be read: of the names of one file only the first.
-        let mut first: HashMap<u64, usize> = HashMap::new();
+        let mut first: HashMap<(u64, Algorithm), usize> = HashMap::new();
         let mut contents: Vec<Option<Content>> = vec![None; chunk.len()];
         let mut order: Vec<(u64, usize)> = Vec::new();
         let mut same_as: Vec<(usize, usize)> = Vec::new();
@@ -393,25 +394,29 @@ impl Checking<'_> {
                 continue;
             };
             if meta.nlink > 1 {
-                if let Some(known) = tables.inode(meta.ino)? {
+                let by = chunk[n].by();
+                if let Some(known) = tables.inode(meta.ino, by)? {
                     contents[n] = Some(match known {
                         Ok(digest) => Content::Whole(digest, true),
                         Err(errno) => Content::Failed(errno),
                     });
                     continue;
                 }
-                if let Some(leader) = first.get(&meta.ino) {
+                if let Some(leader) = first.get(&(meta.ino, by)) {
                     same_as.push((n, *leader));
                     continue;
                 }
-                first.insert(meta.ino, n);
+                first.insert((meta.ino, by), n);
             }
             order.push((*place, n));
         }
         if reader.seeks {
             order.sort_unstable();
         }
-        let wanted: Vec<&[u8]> = order.iter().map(|(_, n)| paths[*n]).collect();
+        let wanted: Vec<(&[u8], Algorithm)> = order
+            .iter()
+            .map(|(_, n)| (paths[*n], chunk[*n].by()))
+            .collect();
         let read = reader.read(&wanted)?;
         for ((_, n), content) in order.iter().zip(read) {
             contents[*n] = content;
@@ -435,20 +440,21 @@ impl Checking<'_> {
                             _ => None,
                         };
                         if let Look::There(meta, _, _) = &looks[n]
-                            && first.get(&meta.ino) == Some(&n)
+                            && first.get(&(meta.ino, expected.by())) == Some(&n)
                         {
                             match content {
                                 Content::Whole(digest, true) => {
-                                    tables.put_inode(meta.ino, &Ok(*digest))?;
+                                    tables.put_inode(meta.ino, expected.by(), &Ok(*digest))?;
                                 }
                                 Content::Failed(errno) => {
-                                    tables.put_inode(meta.ino, &Err(*errno))?;
+                                    tables.put_inode(meta.ino, expected.by(), &Err(*errno))?;
                                 }
                                 _ => {}
                             }
                         }
                         if let (Content::Whole(..), Look::There(meta, ..)) = (content, &looks[n])
-                            && (meta.nlink == 1 || first.get(&meta.ino) == Some(&n))
+                            && (meta.nlink == 1
+                                || first.get(&(meta.ino, expected.by())) == Some(&n))
                         {
                             start.head.bytes += meta.size;
                         }
