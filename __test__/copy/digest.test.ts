@@ -152,6 +152,39 @@ test('where, the seed check and the script know which digest is which', async (t
   t.true(lines(both.stdout).includes('a: other content'))
 })
 
+test('verify reads each file by the digest that it has, and knows what b3sum cannot read', async (t) => {
+  const host = makeHost()
+  const source = makeSource({ a: 400_000, 'cr\r': 10 })
+  const out = tempDir('out')
+  ended(t, await host.run([source, '-o', out]), 0)
+  put(source, 'b', 2 * MiB)
+  fs.linkSync(`${source}/b`, `${source}/b-too`)
+  fs.writeFileSync(Buffer.concat([Buffer.from(`${source}/caf`), Buffer.from([0xe9])]), 'latin')
+  ended(t, await host.run([source, '-o', out, '--digest', 'blake3']), 0)
+  ended(t, await host.run(['verify', '-o', out]), 0)
+  t.is(wrongB3sums(out), '')
+  flip(`${out}/a`, 300_000)
+  flip(`${out}/b`, 1_500_000)
+  const run = await host.run(['verify', '-o', out, '--json'])
+  ended(t, run, 1)
+  t.deepEqual(
+    events(run, 'verify-result').map(({ result, path: name }) => `${result} ${name}`),
+    ['corrupt a', 'corrupt b', 'corrupt b-too'],
+  )
+  ended(t, await host.run(['repair', '-o', out]), 0)
+  ended(t, await host.run(['verify', '-o', out, '--restart']), 0)
+  // A list that tells of something else than the manifest is found, whichever it is.
+  for (const list of ['SHA256SUMS', 'B3SUMS']) {
+    const bytes = fs.readFileSync(`${out}/.mvcopy/${list}`)
+    flip(`${out}/.mvcopy/${list}`, 3)
+    const damaged = await host.run(['verify', '-o', out, '--restart', '--json'])
+    ended(t, damaged, 1)
+    const [found] = events(damaged, 'verify-result')
+    t.is(found?.path, `.mvcopy/${list}`)
+    fs.writeFileSync(`${out}/.mvcopy/${list}`, bytes)
+  }
+})
+
 test('adopt reads the digest that the set has', async (t) => {
   const host = makeHost()
   const source = makeSource({ a: 400_000, b: 10 })
