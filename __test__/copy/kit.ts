@@ -8,6 +8,7 @@ import * as path from 'node:path'
 import type { ExecutionContext } from 'ava'
 import type { Argument, Host, RunResult } from '../helpers/cli.js'
 import type { Drive } from '../helpers/drives.js'
+import { eventFault } from '../helpers/events.js'
 import type { Terminal, TerminalOptions } from '../helpers/pty.js'
 import { Random } from '../helpers/random.js'
 import { tempDir } from '../helpers/temp.js'
@@ -64,12 +65,14 @@ export interface Event {
   readonly [key: string]: any
 }
 
-/** The objects that `--json` wrote; fails on a line that is none. */
+/** The objects that `--json` wrote; fails on a line that is none, or none of the schema's. */
 export function events(result: RunResult, type?: string): Event[] {
   const all = result.stdout
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as Event)
+  const faults = all.map(eventFault).filter((fault) => fault !== undefined)
+  if (faults.length > 0) throw new Error(faults.slice(0, 3).join('\n'))
   return type === undefined ? all : all.filter((event) => event.type === type)
 }
 
