@@ -48,7 +48,7 @@ rootTest('what is corrupt or missing comes back from the source, and is right', 
   t.not(wrongSums(drive), '')
   const run = await host.run(['repair', '-o', drive.path, '--json'])
   ended(t, run, 0)
-  const results = events(run, 'repair-result').map(({ state, path }) => [path, state])
+  const results = events(run, 'repair-result').map(({ result, path }) => [path, result])
   t.deepEqual(Object.fromEntries(results), {
     a: 'repaired',
     'd/a-too': 'repaired',

@@ -50,6 +50,7 @@ export class Telling {
   readonly #output: Output
   #repaired = { files: 0, bytes: 0 }
   #good = 0
+  readonly #began = Date.now()
 
   constructor(context: RunContext, json: boolean) {
     this.#context = context
@@ -67,7 +68,7 @@ export class Telling {
     for (const { path, name } of aside) {
       if (this.#json) {
         await this.#output.json([
-          { type: 'repair-result', state: 'kept-beside', path, as: name, ...ofVolume(volume) },
+          { type: 'repair-result', result: 'kept-beside', path, as: name, ...ofVolume(volume) },
         ])
       } else {
         await this.#output.lines([
@@ -117,15 +118,18 @@ export class Telling {
       {
         type: 'summary',
         exit,
-        ...ofVolume(volume),
+        complete: exit === Exit.ok,
+        interrupted: false,
         repaired: { files, bytes },
         good: this.#good,
-        left: Object.fromEntries(
+        remaining: Object.fromEntries(
           lists(outlook).map(([word, { count, bytes: size }]) => [
             word,
             { files: count, bytes: size },
           ]),
         ),
+        volumes: [ofVolume(volume).volume],
+        seconds: (Date.now() - this.#began) / 1000,
       },
     ])
   }
@@ -151,7 +155,7 @@ export class Telling {
       await this.#output.json(
         names.map((path: FsName) => ({
           type: 'repair-result',
-          state: word,
+          result: word,
           path,
           ...ofVolume(volume),
         })),
