@@ -9,6 +9,7 @@ pub mod aside;
 pub mod content;
 pub mod copies;
 pub mod fate;
+pub mod findings;
 pub mod handover;
 pub mod jobs;
 pub mod learn;

@@ -153,6 +153,16 @@ CREATE TABLE lost(
   noted INTEGER NOT NULL,         -- seconds since 1970
   PRIMARY KEY(path, volume)
 ) WITHOUT ROWID;
+-- What is known to be wrong with what lies on a volume, by its last verifications.
+CREATE TABLE finding(
+  volume INTEGER NOT NULL,
+  dir INTEGER NOT NULL,
+  name BLOB NOT NULL,
+  word TEXT NOT NULL,             -- corrupt, changed, missing, unreadable
+  errno INTEGER NOT NULL,         -- 0 = no call failed
+  checked INTEGER NOT NULL,       -- seconds since 1970
+  PRIMARY KEY(volume, dir, name)
+) WITHOUT ROWID;
 ";
 
 /// The step that makes a catalog of version N + 1 out of one of version N, by N.

@@ -19,6 +19,7 @@ pub mod sums;
 #[cfg(test)]
 pub(crate) mod testing;
 mod text;
+pub mod verify;
 pub mod volumejson;
 
 pub use item::{Algorithm, Digest, Item, check_path};
