@@ -13,6 +13,7 @@ import { commandHelp } from './commands/help.js'
 import { LostCommand } from './commands/lost.js'
 import { PlanCommand } from './commands/plan.js'
 import { StatusCommand } from './commands/status.js'
+import { VerifyCommand } from './commands/verify.js'
 import { VolumesCommand } from './commands/volumes.js'
 import { WhereCommand } from './commands/where.js'
 import type { Context } from './context.js'
@@ -30,10 +31,11 @@ const COMMANDS = [
   VolumesCommand,
   LostCommand,
   AdoptCommand,
+  VerifyCommand,
 ] as const
 
 /** Words that are commands of the documented command line but not of this version: never a directory's name. */
-const RESERVED = new Set(['verify', 'repair', 'restore', 'report', 'completion', 'help'])
+const RESERVED = new Set(['repair', 'restore', 'report', 'completion', 'help'])
 
 /** The Cli with all commands registered. */
 export function createCli(): Cli<Context> {

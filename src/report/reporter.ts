@@ -158,12 +158,23 @@ export interface FileErrorEvent {
 /** One entry was compared with what it should be. */
 export interface VerifyResultEvent {
   readonly type: 'verify-result'
-  readonly result: 'same' | 'different' | 'missing' | 'unreadable'
+  readonly result:
+    | 'same'
+    | 'different'
+    | 'corrupt'
+    | 'changed'
+    | 'missing'
+    | 'extra'
+    | 'unreadable'
+    | 'damaged'
+  /** Of a check of a drive by itself: below the drive's root, with a slash at its end for a directory. */
   readonly path: string
   readonly index?: number | undefined
   readonly source?: string | undefined
   readonly destination?: string | undefined
   readonly reason?: string | undefined
+  /** The name of the errno of what could not be read. */
+  readonly errno?: string | undefined
 }
 
 /** A drive was taken over into the catalog of this host. */
@@ -217,6 +228,34 @@ export interface SummaryEvent {
   /** What drives that were not in have to come in for, besides copying: files to be renamed, to be removed. */
   readonly waiting: readonly WaitingVolume[]
   readonly seconds: number
+  /** Of the check of a drive by itself: what it is worth and what it found. */
+  readonly check?: CheckSummary | undefined
+}
+
+/** What the check of a drive by itself came to; bytes, and seconds since 1970. */
+export interface CheckSummary {
+  readonly kind: 'same-session' | 'remounted' | 're-inserted'
+  /** False: what was read may have come from memory. */
+  readonly proof: boolean
+  /** All of the drive was asked for. */
+  readonly whole: boolean
+  readonly begun: number
+  /** Files that an earlier start of the same check had read. */
+  readonly resumed: number | null
+  readonly entries: number
+  readonly files: number
+  readonly bytes: number
+  readonly sizeOnly: number
+  readonly recordedOnly: number
+  readonly bad: number
+  readonly corrupt: number
+  readonly changed: number
+  readonly missing: number
+  readonly extra: number
+  readonly unreadable: number
+  readonly damaged: number
+  readonly keptOnDrive: boolean
+  readonly keptInCatalog: boolean
 }
 
 /** What a run tells. `progress` goes through `Reporter.progress`. */

@@ -15,6 +15,7 @@ pub mod name;
 pub mod progress;
 pub mod seedverify;
 pub mod sys;
+pub mod verify;
 pub mod volume;
 pub mod walk;
 

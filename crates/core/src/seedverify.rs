@@ -8,8 +8,8 @@
 
 mod compare;
 mod records;
-mod tree;
-mod words;
+pub(crate) mod tree;
+pub(crate) mod words;
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -257,7 +257,7 @@ fn check_directory(facts: &PathFacts) -> Result<()> {
 }
 
 /// The step, in nanoseconds, in which the drive's file system keeps times.
-fn time_step(mount: Option<&MountFacts>, uuid: Option<&str>) -> u64 {
+pub(crate) fn time_step(mount: Option<&MountFacts>, uuid: Option<&str>) -> u64 {
     match mount.map_or(&b""[..], |m| &m.mount.fs_type[..]) {
         b"vfat" | b"msdos" | b"exfat" | b"fuse.exfat" => FAT_STEP,
         // exfat-fuse and ntfs-3g look the same; the serial number of a FAT has 4 bytes, that of NTFS has 8.

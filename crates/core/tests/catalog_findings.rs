@@ -35,8 +35,14 @@ fn findings_are_kept_replaced_paged_and_cleared() {
         catalog.findings(1, None, 9).unwrap(),
         [a.clone(), c.clone()]
     );
-    assert_eq!(catalog.findings(1, None, 1).unwrap(), [a.clone()]);
-    assert_eq!(catalog.findings(1, Some(&a.key), 9).unwrap(), [c.clone()]);
+    assert_eq!(
+        catalog.findings(1, None, 1).unwrap(),
+        std::slice::from_ref(&a)
+    );
+    assert_eq!(
+        catalog.findings(1, Some(&a.key), 9).unwrap(),
+        std::slice::from_ref(&c)
+    );
     catalog.clear_finding(1, &a.key).unwrap();
     assert_eq!(catalog.count_findings(1).unwrap(), 1);
     catalog.clear_findings(1).unwrap();

@@ -18,5 +18,6 @@ pub mod query;
 pub mod rules;
 pub mod seedverify;
 pub mod selftest;
+pub mod verify;
 pub mod volume;
 pub mod volumejob;

@@ -18,6 +18,7 @@ use crate::error::{Code, Error, IoContext, Result};
 use crate::format::journal::{self, Record};
 use crate::format::volumejson::VolumeJson;
 use crate::sys;
+use crate::verify::session::Session;
 
 /// The name of our own directory at the root of a drive.
 pub const OWN: &[u8] = b".mvcopy";
@@ -156,6 +157,8 @@ impl Drive {
             }
             _ => {}
         }
+        // Whoever verifies the drive has to know whether it was unmounted since.
+        Session::note(Session::now(root.as_fd()), &mut identity);
         let tmp_path = join(&spec.path, b".mvcopy/tmp");
         match sys::make_dir(own.as_fd(), b"tmp") {
             Ok(()) => {}

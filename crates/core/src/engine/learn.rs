@@ -338,6 +338,7 @@ impl Reading<'_> {
             as_of: 0,
             copy: identity.copy,
         });
+        let before = checked(before, identity);
         Ok(Volume {
             // Whoever relabels a drive that is away does so in the catalog.
             label: if heard {
@@ -366,5 +367,18 @@ impl Reading<'_> {
             copy: identity.copy,
             ..before
         })
+    }
+}
+
+/// With the last verification that the drive tells of, where that is later than the one that is known.
+fn checked(before: Volume, identity: &VolumeJson) -> Volume {
+    match identity.check() {
+        Some(check) if check.date > before.verified => Volume {
+            verified: check.date,
+            verified_kind: check.kind.as_str().to_owned(),
+            verified_bad: check.bad,
+            ..before
+        },
+        _ => before,
     }
 }

@@ -23,7 +23,7 @@ pub mod foreign;
 pub mod hash;
 pub mod learn;
 mod moves;
-mod own;
+pub(crate) mod own;
 mod pool;
 pub mod recover;
 pub mod renames;

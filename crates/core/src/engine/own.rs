@@ -15,7 +15,7 @@ use crate::format::volumejson::{self, VolumeJson};
 use crate::sys;
 
 /// Replaces our own files as wholes: what stands under `.mvcopy/NAME` is the old one or the new one.
-pub(super) struct OwnFiles<'d> {
+pub(crate) struct OwnFiles<'d> {
     /// Where the drive is mounted.
     pub path: &'d [u8],
     /// `.mvcopy`.
@@ -127,7 +127,7 @@ impl std::io::Read for AtOffset {
 }
 
 /// Refuses what is no regular file: a hostile drive may have put a fifo there.
-pub(super) fn regular(fd: &OwnedFd, path: &[u8]) -> Result<u64> {
+pub(crate) fn regular(fd: &OwnedFd, path: &[u8]) -> Result<u64> {
     let meta = sys::stat_fd(fd.as_fd()).at("looking at", path)?;
     if meta.kind != crate::meta::Kind::File {
         return Err(

@@ -3,12 +3,17 @@
 //! Whoever plugs a drive in can have written it, so nothing in it is believed beyond its form: at most
 //! 64 KiB, ids and dates of one spelling, no control characters in names. Fields that are not known (of a
 //! later program of the same version) are kept and written again.
+//!
+//! `seal` is for whoever verifies a drive ([`seal`]). A reader does not insist on it: a label that was mended by
+//! hand makes no drive unusable.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use super::manifest::version_message;
-use super::text::{hex_digit, json_message};
+use super::text::{hex_digit, json_message, push_hex};
+use super::verify::CheckKind;
 use crate::error::{Code, Error, Result};
 use crate::name::is_hazard;
 
@@ -26,6 +31,12 @@ pub const MAX_NAME: usize = 255;
 
 /// The largest number in the file: JSON readers of other languages take it exactly.
 pub(super) const MAX_SAFE: u64 = (1 << 53) - 1;
+
+/// The field with the SHA-256 of the file, made while its own 64 digits are zeros.
+const SEAL: &str = "seal";
+
+/// What stands before the digits of the seal.
+const SEAL_START: &[u8] = b"\"seal\": \"";
 
 /// The set that a volume belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +117,9 @@ fn parse_text(bytes: &[u8]) -> Result<VolumeJson, String> {
     if version.version != VERSION {
         return Err(version_message("volume.json", version.version, VERSION));
     }
-    let volume: VolumeJson = serde_json::from_slice(bytes).map_err(|e| message(&e))?;
+    let mut volume: VolumeJson = serde_json::from_slice(bytes).map_err(|e| message(&e))?;
+    // It is about these bytes; whoever writes makes a new one.
+    volume.other.remove(SEAL);
     volume.fault()?;
     Ok(volume)
 }
@@ -123,8 +136,13 @@ impl VolumeJson {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let fail = |m: String| Error::new(Code::BadInput, "writing volume.json", m);
         self.fault().map_err(fail)?;
-        let mut bytes = serde_json::to_vec_pretty(self).map_err(|e| fail(e.to_string()))?;
+        let mut sealed = self.clone();
+        sealed.other.insert(SEAL.to_owned(), "0".repeat(64).into());
+        let mut bytes = serde_json::to_vec_pretty(&sealed).map_err(|e| fail(e.to_string()))?;
         bytes.push(b'\n');
+        if let Some((at, digits)) = seal_of(&bytes) {
+            bytes[at..at + 64].copy_from_slice(&digits);
+        }
         if bytes.len() > MAX_BYTES {
             return Err(fail("longer than 64 KiB".to_owned()));
         }
@@ -153,6 +171,63 @@ impl VolumeJson {
             return Err("a number of 2^53 or more".to_owned());
         }
         Ok(())
+    }
+}
+
+/// Whether the file agrees with the seal that is in it; `None` when there is none.
+pub fn seal(bytes: &[u8]) -> Option<bool> {
+    let (at, digits) = seal_of(bytes)?;
+    Some(bytes[at..at + 64] == digits)
+}
+
+/// Where the digits of the seal are, and what they should be.
+fn seal_of(bytes: &[u8]) -> Option<(usize, [u8; 64])> {
+    let at = memchr::memmem::find(bytes, SEAL_START)? + SEAL_START.len();
+    let mut zeroed = bytes.to_vec();
+    zeroed.get_mut(at..at + 64)?.fill(b'0');
+    let mut digits = Vec::with_capacity(64);
+    push_hex(&mut digits, &Sha256::digest(&zeroed));
+    Some((at, digits.try_into().ok()?))
+}
+
+/// What the last verification of the whole volume found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// When it ended, seconds since 1970.
+    pub date: i64,
+    /// How much it proves.
+    pub kind: CheckKind,
+    /// Entries that were not good.
+    pub bad: u64,
+    /// Files that were read.
+    pub files: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
+}
+
+impl VolumeJson {
+    /// The last verification; `None` where there was none, or where it is not understood.
+    pub fn check(&self) -> Option<Check> {
+        let said = self.verified.as_ref()?;
+        let number = |key: &str| said.get(key)?.as_u64();
+        Some(Check {
+            date: super::date::to_seconds(said.get("date")?.as_str()?)?,
+            kind: CheckKind::from_word(said.get("kind")?.as_str()?)?,
+            bad: number("bad")?,
+            files: number("files").unwrap_or(0),
+            bytes: number("bytes").unwrap_or(0),
+        })
+    }
+
+    /// Notes the last verification.
+    pub fn set_check(&mut self, check: &Check) {
+        self.verified = Some(serde_json::json!({
+            "date": super::date::from_seconds(check.date),
+            "kind": check.kind.as_str(),
+            "bad": check.bad,
+            "files": check.files,
+            "bytes": check.bytes,
+        }));
     }
 }
 

@@ -49,12 +49,41 @@ fn it_looks_as_documented_and_comes_back() {
   "created": "2026-11-22T19:00:00Z",
   "closed": null,
   "capacity": 4000000000000,
-  "tool": "multivolumecopy 0.1.0"
+  "tool": "multivolumecopy 0.1.0",
+  "seal": "1949b58448a7ac6933e392e47c5e03eea538f79aae83ae10c31f2ad466365f1f"
 }
 "#;
     let bytes = sample().to_bytes().expect("a good volume");
     assert_eq!(String::from_utf8_lossy(&bytes), text);
     assert_eq!(parse(&bytes).expect("our own file"), sample());
+}
+
+#[test]
+fn the_seal_finds_every_flipped_bit_and_is_made_anew() {
+    let mut volume = sample();
+    let bytes = volume.to_bytes().expect("a good volume");
+    assert_eq!(seal(&bytes), Some(true));
+    // By hand: the SHA-256 of the file with zeros in the place of the digits.
+    let text = String::from_utf8(bytes.clone()).expect("text");
+    let digits = text.split("\"seal\": \"").nth(1).expect("a seal")[..64].to_owned();
+    let zeroed = text.replace(&digits, &"0".repeat(64));
+    let mut hash = Vec::new();
+    push_hex(&mut hash, &Sha256::digest(zeroed.as_bytes()));
+    assert_eq!(hash, digits.as_bytes());
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << bit;
+            // A flip in the word "seal" itself leaves none.
+            assert_ne!(seal(&flipped), Some(true), "bit {bit} of byte {at}");
+        }
+    }
+    volume.volume.label = "mended by hand".to_owned();
+    let mended = text.replace("blue \\\"WD\\\"", "mended by hand");
+    assert_eq!(seal(mended.as_bytes()), Some(false));
+    let read = parse(mended.as_bytes()).expect("still a volume");
+    assert_eq!(read, volume);
+    assert_eq!(seal(&read.to_bytes().expect("a good volume")), Some(true));
 }
 
 #[test]

@@ -141,13 +141,13 @@ impl Check {
                 "a symbolic link is in its path on the drive".to_owned(),
             ),
             (_, Seen::Nothing) => (FindingKind::Missing, "not on the drive".to_owned()),
-            (_, Seen::Other(kind)) => (
+            (_, Seen::Other(other)) => (
                 FindingKind::Different,
-                format!("there is {} on the drive", kind_text(*kind)),
+                format!("there is {} on the drive", kind_text(other.kind)),
             ),
-            (Seen::Other(kind), _) => (
+            (Seen::Other(other), _) => (
                 FindingKind::Different,
-                format!("the source is {} now", kind_text(*kind)),
+                format!("the source is {} now", kind_text(other.kind)),
             ),
             (Seen::File(source), Seen::File(copy)) => {
                 match self.differences(entry, &at, source, copy, recorded, cancel, progress)? {

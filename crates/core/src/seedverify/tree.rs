@@ -20,11 +20,11 @@ const BLOCK: usize = 1 << 20;
 
 /// What stands at a path.
 #[derive(Debug)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// A regular file.
     File(Meta),
     /// Something that is no regular file.
-    Other(Kind),
+    Other(Meta),
     /// Nothing.
     Nothing,
     /// Unknown: a symbolic link stands in the place of a directory above it, and none is followed.
@@ -35,23 +35,36 @@ pub(super) enum Seen {
 
 /// A root and the directory beneath it that was looked into last.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     root: OwnedFd,
     dir: Option<(Vec<u8>, OwnedFd)>,
+    one_mount: bool,
 }
 
 impl Tree {
-    pub(super) fn new(root: OwnedFd) -> Self {
-        Tree { root, dir: None }
+    pub(crate) fn new(root: OwnedFd) -> Self {
+        Tree {
+            root,
+            dir: None,
+            one_mount: false,
+        }
+    }
+
+    /// A tree that ends where another file system is mounted.
+    pub(crate) fn on_one_mount(root: OwnedFd) -> Self {
+        Tree {
+            one_mount: true,
+            ..Tree::new(root)
+        }
     }
 
     /// The root itself.
-    pub(super) fn root(&self) -> BorrowedFd<'_> {
+    pub(crate) fn root(&self) -> BorrowedFd<'_> {
         self.root.as_fd()
     }
 
     /// Whether nothing at all is in the root, as in a mount point without its mount.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let mut any = false;
         let read = sys::read_names(self.root(), &mut Vec::new(), &mut |_, _, _| {
             any = true;
@@ -61,13 +74,13 @@ impl Tree {
     }
 
     /// Looks at `rel`.
-    pub(super) fn look(&mut self, rel: &[u8]) -> Seen {
+    pub(crate) fn look(&mut self, rel: &[u8]) -> Seen {
         let looked = self
             .dir_of(rel)
             .and_then(|(dir, name)| sys::stat_at(dir, name));
         match looked {
             Ok(meta) if meta.kind == Kind::File => Seen::File(meta),
-            Ok(meta) => Seen::Other(meta.kind),
+            Ok(meta) => Seen::Other(meta),
             Err(e) => match Errno::from_io_error(&e) {
                 // A link is refused with either, depending on where it stands.
                 Some(Errno::NOTDIR | Errno::LOOP) if self.is_behind_link(rel) => Seen::BehindLink,
@@ -96,7 +109,7 @@ impl Tree {
     }
 
     /// Opens the regular file `rel` for reading.
-    pub(super) fn open(&mut self, rel: &[u8]) -> io::Result<OwnedFd> {
+    pub(crate) fn open(&mut self, rel: &[u8]) -> io::Result<OwnedFd> {
         let (dir, name) = self.dir_of(rel)?;
         let fd = sys::open_for_reading(dir, name)?;
         if sys::stat_fd(fd.as_fd())?.kind == Kind::File {
@@ -108,7 +121,7 @@ impl Tree {
     }
 
     /// The directory that holds `rel`, open, and the name in it.
-    fn dir_of<'a>(&mut self, rel: &'a [u8]) -> io::Result<(BorrowedFd<'_>, &'a [u8])> {
+    pub(crate) fn dir_of<'a>(&mut self, rel: &'a [u8]) -> io::Result<(BorrowedFd<'_>, &'a [u8])> {
         let (path, name) = match rel.iter().rposition(|&b| b == b'/') {
             Some(at) => (&rel[..at], &rel[at + 1..]),
             None => return Ok((self.root.as_fd(), rel)),
@@ -118,7 +131,7 @@ impl Tree {
             Some(kept) => kept,
             None => (
                 path.to_vec(),
-                sys::open_dir_beneath(self.root.as_fd(), path, false)?,
+                sys::open_dir_beneath(self.root.as_fd(), path, self.one_mount)?,
             ),
         };
         Ok((self.dir.insert(dir).1.as_fd(), name))
@@ -126,7 +139,7 @@ impl Tree {
 }
 
 /// Whether the answer means that there is no such path.
-pub(super) fn is_nothing(e: &io::Error) -> bool {
+pub(crate) fn is_nothing(e: &io::Error) -> bool {
     matches!(Errno::from_io_error(e), Some(Errno::NOENT | Errno::NOTDIR))
 }
 
@@ -134,7 +147,7 @@ pub(super) fn is_nothing(e: &io::Error) -> bool {
 ///
 /// # Errors
 /// `Code::Io` with `path`, `Code::Cancelled`.
-pub(super) fn digest(
+pub(crate) fn digest(
     fd: &OwnedFd,
     path: &[u8],
     cancel: &CancelToken,

@@ -8,7 +8,7 @@ use crate::error::{Error, strerror};
 use crate::meta::{Kind, Time};
 
 /// How far apart two times are, in words, when it is more than `window_ns`.
-pub(super) fn time_difference(source: Time, copy: Time, window_ns: u64) -> Option<String> {
+pub(crate) fn time_difference(source: Time, copy: Time, window_ns: u64) -> Option<String> {
     let ns = |t: Time| i128::from(t.sec) * 1_000_000_000 + i128::from(t.nsec);
     let apart = ns(source) - ns(copy);
     let by = apart.unsigned_abs();
@@ -27,7 +27,7 @@ pub(super) fn time_difference(source: Time, copy: Time, window_ns: u64) -> Optio
 }
 
 /// Errors that speak of the device and not of the file.
-pub(super) fn is_device_fault(errno: Option<Errno>) -> bool {
+pub(crate) fn is_device_fault(errno: Option<Errno>) -> bool {
     matches!(
         errno,
         Some(Errno::IO | Errno::NODEV | Errno::NXIO | Errno::NOTCONN | Errno::SHUTDOWN)
@@ -35,7 +35,7 @@ pub(super) fn is_device_fault(errno: Option<Errno>) -> bool {
 }
 
 /// What stands there, with its article.
-pub(super) fn kind_text(kind: Kind) -> &'static str {
+pub(crate) fn kind_text(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "a file",
         Kind::Dir => "a directory",
@@ -47,7 +47,7 @@ pub(super) fn kind_text(kind: Kind) -> &'static str {
 }
 
 /// What the system answered.
-pub(super) fn words(e: &io::Error) -> String {
+pub(crate) fn words(e: &io::Error) -> String {
     match e.raw_os_error() {
         Some(errno) => strerror(errno),
         None => e.to_string(),
@@ -55,7 +55,7 @@ pub(super) fn words(e: &io::Error) -> String {
 }
 
 /// What was being done and what the system answered, without the path.
-pub(super) fn error_words(e: &Error) -> String {
+pub(crate) fn error_words(e: &Error) -> String {
     let cause = match e.errno {
         Some(errno) => strerror(errno),
         None => e.message.clone(),

@@ -6,6 +6,7 @@
 mod dir;
 mod file;
 mod kind;
+mod medium;
 
 pub(crate) use dir::{Looked, look_at, look_fd, open_child, read_names};
 pub use dir::{born_at, mount_id, open_dir_beneath, open_root, stat_at, stat_fd};
@@ -15,3 +16,4 @@ pub use file::{
     try_claim, try_clone, try_copy_range, unlink,
 };
 pub use kind::{FileSystemKind, file_system_kind};
+pub use medium::{changed_at, first_extent, resident_bytes, unique_mount_id};

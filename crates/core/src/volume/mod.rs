@@ -19,3 +19,4 @@ pub use inspect::{Found, FstabFacts, MountFacts, PathFacts, Space, inspect};
 pub use mounts::{Mount, mounts};
 pub use node::FileId;
 pub use top::TopNames;
+pub(crate) use top::is_litter;

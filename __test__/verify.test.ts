@@ -1,0 +1,181 @@
+/** `verify` through the built program, on real drives: what is found, how much it proves, what is written. */
+
+import { spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import type { ExecutionContext } from 'ava'
+import { ended, events, makeSource, wrongSums } from './copy/kit.js'
+import { type Host, makeHost, type RunResult } from './helpers/cli.js'
+import { type Drive, type FileSystem, MiB, makeDrive } from './helpers/drives.js'
+import { Random } from './helpers/random.js'
+import { rootTest } from './helpers/root.js'
+import { fingerprints } from './verify-kit.js'
+
+interface Place {
+  readonly host: Host
+  readonly source: string
+  readonly drive: Drive
+}
+
+/** A drive that holds a copy of some files. */
+async function place(t: ExecutionContext, kind: FileSystem = 'ext4'): Promise<Place> {
+  const host = makeHost()
+  const source = makeSource({ 'a/one': 5000, 'a/two': 300_000, 'b/three': 'text', empty: '' })
+  const drive = makeDrive({ fs: kind, size: 64 * MiB })
+  ended(t, await host.run([source, '-o', drive.path]), 0)
+  return { host, source, drive }
+}
+
+function again(drive: Drive): void {
+  drive.unmount()
+  drive.remount()
+}
+
+/** Flips one bit and puts the time back. */
+function flip(file: string, at: number, bit = 0): void {
+  const { atimeNs, mtimeNs } = fs.statSync(file, { bigint: true })
+  const bytes = fs.readFileSync(file)
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << bit)
+  const fd = fs.openSync(file, 'r+')
+  fs.writeSync(fd, bytes, at, 1, at)
+  fs.closeSync(fd)
+  const time = (ns: bigint): string => `@${ns / 1_000_000_000n}.${`${ns}`.slice(-9)}`
+  spawnSync('touch', ['-d', time(mtimeNs), file])
+  spawnSync('touch', ['-a', '-d', time(atimeNs), file])
+}
+
+function found(run: RunResult): string[] {
+  return events(run, 'verify-result').map(({ result, path: name }) => `${result} ${name}`)
+}
+
+rootTest('a good drive is good, says how much that proves, and status knows', async (t) => {
+  const { host, drive } = await place(t)
+  const first = await host.run(['verify', '-o', drive.path])
+  ended(t, first, 0)
+  t.regex(first.stderr, /kind of check: same session/)
+  t.regex(first.stderr, /4 files checked, .* read; all as recorded/)
+  again(drive)
+  const second = await host.run(['verify', '-o', drive.path, '--json'])
+  ended(t, second, 0)
+  const [summary] = events(second, 'summary')
+  t.like(summary?.check, { kind: 'remounted', proof: true, whole: true, files: 4, bad: 0 })
+  const status = await host.run(['status'])
+  t.regex(status.stdout, /verified .*\(remounted\)/)
+  t.is(wrongSums(drive), '')
+})
+
+rootTest('on another host, and on a drive that is mounted read-only, nothing is needed', async (t) => {
+  const { host, drive } = await place(t)
+  flip(path.join(drive.path, 'a/one'), 4000)
+  drive.unmount()
+  drive.remount({ readOnly: true })
+  const before = fingerprints(drive.path)
+  const strange = await makeHost().run(['verify', '-o', drive.path, '--json'])
+  ended(t, strange, 1)
+  t.deepEqual(found(strange), ['corrupt a/one'])
+  t.regex(strange.stderr, /read-only and this host has no catalog of it/)
+  const known = await host.run(['verify', '-o', drive.path])
+  ended(t, known, 1)
+  t.regex(known.stderr, /CORRUPT a\/one/)
+  t.regex(known.stderr, /kept in the catalog alone/)
+  t.deepEqual(fingerprints(drive.path), before)
+  t.regex((await host.run(['status'])).stdout, /1 entry not good|1 entries not good/)
+})
+
+rootTest('sixty random flips are found by verify and by sha256sum -c alike', async (t) => {
+  const { host, drive } = await place(t)
+  const random = new Random(Number(process.env.MVCOPY_SEED ?? 20261124))
+  const names = ['a/one', 'a/two', 'b/three']
+  for (let n = 0; n < 60; n += 1) {
+    const name = names[n % names.length] as string
+    const file = path.join(drive.path, name)
+    const at = random.below(fs.statSync(file).size)
+    const bit = random.below(8)
+    flip(file, at, bit)
+    const run = await host.run(['verify', '-o', drive.path, '--json'])
+    t.is(run.code, 1, `${name}, bit ${bit} of byte ${at}`)
+    t.deepEqual(found(run), [`corrupt ${name}`])
+    t.regex(wrongSums(drive), new RegExp(name))
+    flip(file, at, bit)
+  }
+  ended(t, await host.run(['verify', '-o', drive.path]), 0)
+})
+
+rootTest('a file that cannot be read is told, and the others are checked', async (t) => {
+  const { host, drive } = await place(t)
+  flip(path.join(drive.path, 'a/one'), 1)
+  const bad = path.join(drive.path, 'a/two')
+  const run = await host.run(['verify', '-o', drive.path, '--json'], {
+    under: [
+      ...['strace', '-f', '-qq', '-o', '/dev/null', '-P', bad],
+      ...['-e', 'trace=pread64', '-e', 'inject=pread64:error=EIO'],
+    ],
+  })
+  ended(t, run, 1)
+  t.deepEqual(found(run), ['corrupt a/one', 'unreadable a/two'])
+  t.is(events(run, 'verify-result')[1]?.errno, 'EIO')
+})
+
+rootTest('a drive that does not answer any more has failed', async (t) => {
+  const { host, drive } = await place(t)
+  const run = await host.run(['verify', '-o', drive.path], {
+    under: [
+      ...['strace', '-f', '-qq', '-o', '/dev/null'],
+      ...['-e', 'trace=pread64', '-e', 'inject=pread64:error=ENODEV'],
+      ...['-P', path.join(drive.path, 'a/two')],
+    ],
+  })
+  ended(t, run, 11)
+  t.true(run.stderr.includes(drive.path), run.stderr)
+})
+
+rootTest('on exFAT the same session is not a proof, and a remount is better', async (t) => {
+  const { host, drive } = await place(t, 'exfat')
+  const same = await host.run(['verify', '-o', drive.path])
+  ended(t, same, 0)
+  t.regex(same.stderr, /not a proof: the drive is served by a user-space file system/)
+  again(drive)
+  const later = await host.run(['verify', '-o', drive.path, '--json'])
+  ended(t, later, 0)
+  t.is(events(later, 'summary')[0]?.check.kind, 'remounted')
+})
+
+for (const kind of ['ext4', 'xfs', 'btrfs'] as const) {
+  rootTest(`on ${kind} nothing is read from the page cache`, async (t) => {
+    const { host, source, drive } = await place(t, kind)
+    // All of it is in memory now.
+    for (const name of ['a/one', 'a/two', 'b/three']) {
+      t.deepEqual(fs.readFileSync(path.join(drive.path, name)), fs.readFileSync(path.join(source, name)))
+    }
+    const run = await host.run(['verify', '-o', drive.path, '--json'])
+    ended(t, run, 0)
+    t.is(events(run, 'summary')[0]?.check.proof, true, run.stderr)
+  })
+}
+
+rootTest('what is kept in memory by force is not called a proof', async (t) => {
+  const { host, drive } = await place(t, 'tmpfs')
+  const run = await host.run(['verify', '-o', drive.path, '--json'])
+  ended(t, run, 0)
+  t.is(events(run, 'summary')[0]?.check.proof, false)
+  t.regex(run.stderr, /stayed in memory/)
+})
+
+rootTest('files without a checksum are said to be compared by size and time only', async (t) => {
+  const host = makeHost()
+  const source = makeSource({ a: 100 })
+  const drive = makeDrive()
+  ended(t, await host.run([source, '-o', drive.path, '--digest', 'none']), 0)
+  const run = await host.run(['verify', '-o', drive.path])
+  ended(t, run, 0)
+  t.regex(run.stderr, /1 file without a checksum/)
+})
+
+rootTest('what is no drive is refused', async (t) => {
+  const host = makeHost()
+  const drive = makeDrive()
+  ended(t, await host.run(['verify', '-o', drive.path]), 2)
+  ended(t, await host.run(['verify']), 2)
+  ended(t, await host.run(['verify', '-o', drive.path, '--sample', '0%']), 2)
+  ended(t, await host.run(['verify', '-o', path.join(drive.path, 'no')]), 2)
+})

@@ -1,0 +1,48 @@
+/** The check of one drive by itself, as the addon does it. */
+
+import type { VerifyFindingJs, VerifyOptionsJs, VerifySummaryJs } from '../../native/index.js'
+import { type RunJobOptions, runJob } from './job.js'
+import { binding } from './load.js'
+import { call } from './set.js'
+
+/** What to check, and how. */
+export type VerifyInput = VerifyOptionsJs
+
+/** What a check found, in numbers. */
+export type VerifySummary = VerifySummaryJs
+
+/** One finding. */
+export type VerifyFinding = VerifyFindingJs
+
+/** A check that is over. */
+export interface Verified {
+  readonly summary: VerifySummary
+  /** The findings in path order, a page at a time; throws `NativeError` (`IO`). */
+  findings(): Iterable<readonly VerifyFinding[]>
+}
+
+const PAGE = 1000
+
+/**
+ * Checks the drive at `input.output`. A stop does not reject: the summary says so. Rejects with `BAD_INPUT`
+ * (no drive of ours, a senseless pattern), `BAD_FORMAT` (nothing can be told of it), `DRIVE_FAILED`,
+ * `DRIVE_CHANGED`, `CANCELLED` (before the first file), `IO`.
+ */
+export async function verifyDrive(input: VerifyInput, options: RunJobOptions): Promise<Verified> {
+  const result = await runJob(() => binding.verifyDrive(input), options)
+  const summary = result.summary()
+  if (summary === null || summary === undefined) throw new Error('a check without a summary')
+  return {
+    summary,
+    *findings() {
+      let after: string | undefined
+      for (;;) {
+        const page = call(() => result.findings(after ?? null, PAGE))
+        const last = page.at(-1)
+        if (last === undefined) return
+        yield page
+        after = last.path
+      }
+    },
+  }
+}
