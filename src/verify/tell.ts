@@ -150,6 +150,7 @@ function tellSummary(summary: VerifySummary, about: Circumstances, report: Repor
     unplaced: nothing,
     left: nothing,
     volumes: [{ number: summary.number, label: summary.label }],
+    waiting: [],
     seconds: about.seconds,
     check: {
       kind: summary.kind,
