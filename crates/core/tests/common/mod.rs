@@ -114,6 +114,19 @@ impl Lab {
         Lab { dir, source }
     }
 
+    /// One that lies in memory where there is such a place: for very many small writes.
+    pub fn in_memory() -> Lab {
+        let place = Path::new("/dev/shm");
+        let dir = match place.is_dir() {
+            true => tempfile::tempdir_in(place).or_else(|_| tempfile::tempdir()),
+            false => tempfile::tempdir(),
+        };
+        let dir = dir.unwrap();
+        let source = dir.path().join("source");
+        std::fs::create_dir(&source).unwrap();
+        Lab { dir, source }
+    }
+
     pub fn drive_path(&self, number: u32) -> PathBuf {
         self.dir.path().join(format!("drive{number}"))
     }
@@ -239,6 +252,12 @@ impl Lab {
         compare::same_trees(&self.source, &self.drive_path(1));
         check_lists(&self.drive_path(1));
     }
+}
+
+/// The seed of a random test: MVCOPY_SEED where it is set.
+pub fn random_seed() -> u64 {
+    let given = std::env::var("MVCOPY_SEED").ok();
+    given.and_then(|s| s.parse().ok()).unwrap_or(20_261_124)
 }
 
 /// Tries again while the lock is held: a child that another test is about to start has a copy of it until
