@@ -58,10 +58,21 @@ function tellFinding(finding: VerifyFinding, options: VerifyOptions, report: Rep
   else report.warning(line)
 }
 
+/** Since a drive was mounted anew, what is in memory came from it. */
+function isProof({ kind, fuse, cached }: VerifySummary): boolean {
+  return kind !== 'same-session' || (!fuse && cached === 0)
+}
+
 /** How much the check proves. */
 function tellProof(summary: VerifySummary, report: Reporter): void {
   const again = 'Unmount the drive, or better unplug it, mount it again and check it once more.'
-  if (summary.kind === 'same-session' && summary.fuse) {
+  if (summary.kind !== 'same-session') {
+    report.note(
+      summary.kind === 'remounted'
+        ? 'kind of check: remounted since it was written'
+        : 'kind of check: re-inserted since it was written',
+    )
+  } else if (summary.fuse) {
     report.warning(
       `not a proof: the drive is served by a user-space file system (FUSE) and may not have been unmounted since it was written, so this was read from memory perhaps. ${again}`,
     )
@@ -69,15 +80,9 @@ function tellProof(summary: VerifySummary, report: Reporter): void {
     report.warning(
       `not a proof: ${formatSize(summary.cached)} stayed in memory and were perhaps read from there. ${again}`,
     )
-  } else if (summary.kind === 'same-session') {
-    report.note(
-      'kind of check: same session. The drive was asked past the memory of this computer; what the device itself keeps in memory is seen only after it was unplugged.',
-    )
   } else {
     report.note(
-      summary.kind === 'remounted'
-        ? 'kind of check: remounted since it was written'
-        : 'kind of check: re-inserted since it was written',
+      'kind of check: same session. The drive was asked past the memory of this computer; what the device itself keeps in memory is seen only after it was unplugged.',
     )
   }
 }
@@ -154,7 +159,7 @@ function tellSummary(summary: VerifySummary, about: Circumstances, report: Repor
     seconds: about.seconds,
     check: {
       kind: summary.kind,
-      proof: summary.cached === 0 && !(summary.kind === 'same-session' && summary.fuse),
+      proof: isProof(summary),
       whole: summary.whole,
       begun: summary.begun,
       resumed: summary.resumed ?? null,

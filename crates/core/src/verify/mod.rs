@@ -6,6 +6,7 @@
 //! is ever replaced; a check of a part never counts as one of the whole; memory stays flat; a check that was
 //! broken off goes on where it was. It decides no exit code, and mends nothing.
 
+mod chunk;
 mod extra;
 mod judge;
 mod keep;

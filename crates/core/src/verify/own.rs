@@ -154,8 +154,8 @@ impl Own<'_> {
                 if !matches!(self.open("journal.log"), Ok(Some(_))) {
                     let why = "it is not there".to_owned();
                     said.faults.push((NAME, Word::Missing, None, why));
+                    said.no_manifest = true;
                 }
-                said.no_manifest = true;
                 return Ok(None);
             }
             Err(e) => {

@@ -1,45 +1,24 @@
 //! The flow of a check: what the drive says, which part is asked for, chunk after chunk, and what is kept.
 
-use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-
-use super::judge::{Judged, Wrong, by_content, by_look};
+use super::judge::Wrong;
 use super::keep::{self, ForCatalog, Place};
-use super::list::{Expected, Tables, Told};
+use super::list::{Tables, Told};
 use super::lists::Lists;
 use super::own::{Own, Said, own_key};
-use super::read::{Content, Look, Reader};
 use super::session::{self, Session};
 use super::{Counts, Kept, Options, Report, extra, pick};
 use crate::cancel::CancelToken;
 use crate::engine::drive::{OWN, join};
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::date;
-use crate::format::item::Algorithm;
 use crate::format::verify::{CheckKind, Finding, Head, Part, Word};
 use crate::format::volumejson::Check;
-use crate::meta::Kind;
 use crate::progress::Progress;
-use crate::seedverify::time_step;
-use crate::seedverify::words::is_device_fault;
 use crate::sys;
 use crate::volume::{self, PathFacts};
-
-/// Entries that are looked at together.
-const CHUNK: usize = 8192;
-
-/// Bytes of files that are read between two looks at what has to be kept.
-const CHUNK_BYTES: u64 = 2 << 30;
-
-/// How often what was found is kept while the check goes on.
-const KEEP_EVERY: Duration = Duration::from_secs(15);
-
-/// Threads on a drive that does not seek.
-const THREADS: usize = 4;
 
 /// Checks the drive that is mounted at `output`.
 ///
@@ -103,25 +82,25 @@ pub fn verify(
     check.run(tables, lists)
 }
 
-struct Checking<'a> {
-    options: &'a Options,
-    cancel: &'a CancelToken,
-    progress: &'a Progress,
-    facts: &'a PathFacts,
-    root: &'a OwnedFd,
-    own: &'a Own<'a>,
-    place: Place<'a>,
-    said: &'a Said,
-    writable: bool,
-    cached: AtomicU64,
+pub(super) struct Checking<'a> {
+    pub(super) options: &'a Options,
+    pub(super) cancel: &'a CancelToken,
+    pub(super) progress: &'a Progress,
+    pub(super) facts: &'a PathFacts,
+    pub(super) root: &'a OwnedFd,
+    pub(super) own: &'a Own<'a>,
+    pub(super) place: Place<'a>,
+    pub(super) said: &'a Said,
+    pub(super) writable: bool,
+    pub(super) cached: AtomicU64,
 }
 
 /// What one start of a check goes on from.
-struct Start {
-    head: Head,
-    parts: Vec<Part>,
-    resumed: Option<u64>,
-    stale: bool,
+pub(super) struct Start {
+    pub(super) head: Head,
+    pub(super) parts: Vec<Part>,
+    pub(super) resumed: Option<u64>,
+    pub(super) stale: bool,
 }
 
 impl Checking<'_> {
@@ -308,7 +287,7 @@ impl Checking<'_> {
         Ok(())
     }
 
-    fn found(&self, tables: &Tables, key: Vec<u8>, wrong: Wrong, at: i64) -> Result<()> {
+    pub(super) fn found(&self, tables: &Tables, key: Vec<u8>, wrong: Wrong, at: i64) -> Result<()> {
         let (word, errno, why) = wrong;
         Progress::add(&self.progress.errors, 1);
         tables.find(&Told {
@@ -319,195 +298,6 @@ impl Checking<'_> {
                 at,
             },
             why,
-        })
-    }
-
-    /// Looks at chunk after chunk; whether it was stopped.
-    fn chunks(&self, tables: &Tables, start: &mut Start, on_drive: &mut Kept) -> Result<bool> {
-        let seeks = self.options.seeks.unwrap_or_else(|| {
-            let mount = self.facts.mount.as_ref();
-            mount.and_then(|m| m.rotational).unwrap_or(true)
-        });
-        let threads = match self.options.threads {
-            0 => THREADS,
-            n => n,
-        };
-        let reader = Reader {
-            root: self.root,
-            output: &self.facts.path,
-            threads,
-            seeks,
-            cancel: self.cancel,
-            progress: self.progress,
-            cached: &self.cached,
-        };
-        let window = time_step(self.facts.mount.as_ref(), self.facts.fs_uuid.as_deref());
-        let mut kept_at = Instant::now();
-        loop {
-            if self.cancel.is_stopped() {
-                return Ok(true);
-            }
-            let chunk = tables.chunk(start.head.through.as_deref(), CHUNK, CHUNK_BYTES)?;
-            if chunk.is_empty() {
-                return Ok(false);
-            }
-            let whole = match self.chunk(&reader, tables, &chunk, window, start) {
-                // Nothing of this chunk is known.
-                Err(e) if e.code == Code::Cancelled => return Ok(true),
-                other => other?,
-            };
-            if !whole {
-                return Ok(true);
-            }
-            if kept_at.elapsed() >= KEEP_EVERY {
-                self.keep(start, tables, None, on_drive)?;
-                kept_at = Instant::now();
-            }
-        }
-    }
-
-    /// Looks at one chunk; false when a stop came before its end.
-    fn chunk(
-        &self,
-        reader: &Reader<'_>,
-        tables: &Tables,
-        chunk: &[Expected],
-        window: u64,
-        start: &mut Start,
-    ) -> Result<bool> {
-        let paths: Vec<&[u8]> = chunk.iter().map(Expected::path).collect();
-        let looks = reader.look(&paths)?;
-        let mut judged: Vec<Option<Judged>> = chunk
-            .iter()
-            .zip(&looks)
-            .map(|(expected, look)| Some(by_look(expected, look, window)))
-            .collect();
-        // What has to be read: of the names of one file only the first.
-        let mut first: HashMap<(u64, Algorithm), usize> = HashMap::new();
-        let mut contents: Vec<Option<Content>> = vec![None; chunk.len()];
-        let mut order: Vec<(u64, usize)> = Vec::new();
-        let mut same_as: Vec<(usize, usize)> = Vec::new();
-        for (n, look) in looks.iter().enumerate() {
-            let (Some(Judged::Read(_) | Judged::SizeOnly), Look::There(meta, _, place)) =
-                (&judged[n], look)
-            else {
-                continue;
-            };
-            if meta.nlink > 1 {
-                let by = chunk[n].by();
-                if let Some(known) = tables.inode(meta.ino, by)? {
-                    contents[n] = Some(match known {
-                        Ok(digest) => Content::Whole(digest, true),
-                        Err(errno) => Content::Failed(errno),
-                    });
-                    continue;
-                }
-                if let Some(leader) = first.get(&(meta.ino, by)) {
-                    same_as.push((n, *leader));
-                    continue;
-                }
-                first.insert((meta.ino, by), n);
-            }
-            order.push((*place, n));
-        }
-        if reader.seeks {
-            order.sort_unstable();
-        }
-        let wanted: Vec<(&[u8], Algorithm)> = order
-            .iter()
-            .map(|(_, n)| (paths[*n], chunk[*n].by()))
-            .collect();
-        let read = reader.read(&wanted)?;
-        for ((_, n), content) in order.iter().zip(read) {
-            contents[*n] = content;
-        }
-        for (n, leader) in same_as {
-            contents[n] = contents[leader].clone();
-        }
-        self.probe(&looks, &contents)?;
-        tables.atomically(|| {
-            for (n, expected) in chunk.iter().enumerate() {
-                let wrong = match judged[n].take() {
-                    Some(Judged::Good) | None => None,
-                    Some(Judged::Bad(wrong)) => Some(wrong),
-                    Some(judged @ (Judged::Read(_) | Judged::SizeOnly)) => {
-                        let Some(content) = &contents[n] else {
-                            // The stop came before this one; what follows is looked at again.
-                            return Ok(false);
-                        };
-                        let changed = match judged {
-                            Judged::Read(changed) => changed,
-                            _ => None,
-                        };
-                        if let Look::There(meta, _, _) = &looks[n]
-                            && first.get(&(meta.ino, expected.by())) == Some(&n)
-                        {
-                            match content {
-                                Content::Whole(digest, true) => {
-                                    tables.put_inode(meta.ino, expected.by(), &Ok(*digest))?;
-                                }
-                                Content::Failed(errno) => {
-                                    tables.put_inode(meta.ino, expected.by(), &Err(*errno))?;
-                                }
-                                _ => {}
-                            }
-                        }
-                        if let (Content::Whole(..), Look::There(meta, ..)) = (content, &looks[n])
-                            && (meta.nlink == 1
-                                || first.get(&(meta.ino, expected.by())) == Some(&n))
-                        {
-                            start.head.bytes += meta.size;
-                        }
-                        by_content(expected, changed, content)
-                    }
-                };
-                if expected.kind == Kind::File {
-                    start.head.files += 1;
-                }
-                Progress::add(&self.progress.entries, 1);
-                match wrong {
-                    None => tables.forget(&expected.key)?,
-                    Some(wrong) => {
-                        self.found(tables, expected.key.clone(), wrong, start.head.begun)?;
-                    }
-                }
-                start.head.through = Some(expected.key.clone());
-            }
-            Ok(true)
-        })
-    }
-
-    /// A file that cannot be read is a finding; a drive that does not answer any more is the end.
-    fn probe(&self, looks: &[Look], contents: &[Option<Content>]) -> Result<()> {
-        let mut failed = looks
-            .iter()
-            .filter_map(|l| match l {
-                Look::Failed(errno) => Some(*errno),
-                _ => None,
-            })
-            .chain(contents.iter().filter_map(|c| match c {
-                Some(Content::Failed(errno)) => Some(*errno),
-                _ => None,
-            }));
-        let device = |errno: &i32| is_device_fault(Some(Errno::from_raw_os_error(*errno)));
-        let Some(errno) = failed.find(device) else {
-            return Ok(());
-        };
-        if errno == Errno::IO.raw_os_error() && self.answers() {
-            return Ok(());
-        }
-        let mut e = Error::new(Code::DriveFailed, "reading the drive at", "");
-        e.errno = Some(errno);
-        Err(e.with_path(&self.facts.path))
-    }
-
-    /// Whether one of our own files can still be read from the device.
-    fn answers(&self) -> bool {
-        ["manifest.jsonl", "volume.json"].iter().any(|name| {
-            let Ok(Some((file, _))) = self.own.open(name) else {
-                return false;
-            };
-            rustix::io::pread(&file, &mut [0; 1][..], 0).is_ok()
         })
     }
 
@@ -528,7 +318,7 @@ impl Checking<'_> {
             {
                 found.push((key, errno));
             }
-            if found.len() >= CHUNK {
+            if found.len() >= super::chunk::CHUNK {
                 self.extras(tables, &mut found, start.head.begun)?;
             }
             Ok(())
@@ -578,7 +368,7 @@ impl Checking<'_> {
     }
 
     /// Keeps how far the check is; `check`: it has ended, and was of the whole volume.
-    fn keep(
+    pub(super) fn keep(
         &self,
         start: &Start,
         tables: &Tables,
