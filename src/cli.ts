@@ -12,6 +12,7 @@ import { CopyCommand } from './commands/copy.js'
 import { commandHelp } from './commands/help.js'
 import { LostCommand } from './commands/lost.js'
 import { PlanCommand } from './commands/plan.js'
+import { RestoreCommand } from './commands/restore.js'
 import { StatusCommand } from './commands/status.js'
 import { VolumesCommand } from './commands/volumes.js'
 import { WhereCommand } from './commands/where.js'
@@ -27,13 +28,14 @@ const COMMANDS = [
   PlanCommand,
   StatusCommand,
   WhereCommand,
+  RestoreCommand,
   VolumesCommand,
   LostCommand,
   AdoptCommand,
 ] as const
 
 /** Words that are commands of the documented command line but not of this version: never a directory's name. */
-const RESERVED = new Set(['verify', 'repair', 'restore', 'report', 'completion', 'help'])
+const RESERVED = new Set(['verify', 'repair', 'report', 'completion', 'help'])
 
 /** The Cli with all commands registered. */
 export function createCli(): Cli<Context> {

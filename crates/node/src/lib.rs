@@ -15,6 +15,7 @@ pub mod name;
 pub mod plan;
 pub mod preview;
 pub mod query;
+pub mod restore;
 pub mod rules;
 pub mod seedverify;
 pub mod selftest;
