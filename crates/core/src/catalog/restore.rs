@@ -8,19 +8,23 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::Catalog;
-use super::place::Placed;
+use super::place::{COLUMNS, Placed, from_row};
 use super::query::{Hit, Standing};
 use super::volumes::Fate;
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::filter::search::{Patterns, Reading};
+use crate::format::item::Item;
 use crate::meta::{Kind, Time};
 
 /// Hits of a page of the search.
 const PAGE: usize = 4096;
+
+/// Names of a hard-link group that are looked for in the destination.
+const MOST_NAMES: usize = 256;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS restore_want(
@@ -55,12 +59,17 @@ CREATE TABLE IF NOT EXISTS restore_link(
   temp INTEGER,                   -- the number of its temp file while it has no name yet
   PRIMARY KEY(volume, link)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS restore_groups ON placement(volume, link) WHERE link IS NOT NULL;
 ";
 
 /// SQL: the copies that still come into question, each with its rank among those of its entry (1: the best).
 const LIVE: &str = "SELECT h.want, h.volume, rank() OVER (PARTITION BY h.want ORDER BY h.current DESC, \
     h.mtime DESC, h.mtime_ns DESC) AS place FROM restore_have h JOIN restore_want w ON w.id = h.want \
     WHERE h.tried = 0 AND w.state = 0 AND w.leaf = 1";
+
+/// SQL: the bytes of all files. As a floating-point number, because a drive may claim any size, and a sum of
+/// integers that is too large is an error.
+const BYTES: &str = "total(max(size, 0)) FILTER (WHERE kind = 0)";
 
 /// What is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -218,13 +227,12 @@ impl Catalog {
             Ok(())
         })?;
         (staged.files, staged.bytes, staged.others) = self.conn.query_row(
-            "SELECT count(*) FILTER (WHERE kind = 0), coalesce(sum(size) FILTER (WHERE kind = 0), 0), \
-             count(*) FILTER (WHERE kind <> 0) FROM restore_want WHERE leaf = 1",
+            &format!(
+                "SELECT count(*) FILTER (WHERE kind = 0), {BYTES}, count(*) FILTER (WHERE kind <> 0) \
+                 FROM restore_want WHERE leaf = 1"
+            ),
             [],
-            |r| {
-                let n = |i| r.get::<_, i64>(i).map(|n| n as u64);
-                Ok((n(0)?, n(1)?, n(2)?))
-            },
+            |r| Ok((count(r, 0)?, bytes(r, 1)?, count(r, 2)?)),
         )?;
         Ok(staged)
     }
@@ -331,19 +339,18 @@ impl Catalog {
     /// What SQLite answers.
     pub fn restore_groups(&self) -> Result<Vec<Group>> {
         let mut stmt = self.conn.prepare(&format!(
-            "SELECT vols, count(*), count(*) FILTER (WHERE kind = 0), coalesce(sum(size) FILTER (WHERE kind = 0), 0) \
+            "SELECT vols, count(*), count(*) FILTER (WHERE kind = 0), {BYTES} \
              FROM (SELECT want, group_concat(volume ORDER BY volume) AS vols FROM \
              (SELECT DISTINCT want, volume FROM ({LIVE}) WHERE place = 1) GROUP BY want) \
              JOIN restore_want ON id = want GROUP BY vols ORDER BY vols"
         ))?;
         let rows = stmt.query_map([], |r| {
             let volumes: String = r.get(0)?;
-            let n = |i| r.get::<_, i64>(i).map(|n| n as u64);
             Ok(Group {
                 volumes: volumes.split(',').filter_map(|v| v.parse().ok()).collect(),
-                entries: n(1)?,
-                files: n(2)?,
-                bytes: n(3)?,
+                entries: count(r, 1)?,
+                files: count(r, 2)?,
+                bytes: bytes(r, 3)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -372,13 +379,12 @@ impl Catalog {
     /// What SQLite answers.
     pub fn restore_left(&self) -> Result<(u64, u64, u64)> {
         Ok(self.conn.query_row(
-            "SELECT count(*), count(*) FILTER (WHERE kind = 0), coalesce(sum(size) FILTER (WHERE kind = 0), 0) \
-             FROM restore_want WHERE state = 0 AND leaf = 1",
+            &format!(
+                "SELECT count(*), count(*) FILTER (WHERE kind = 0), {BYTES} FROM restore_want \
+                 WHERE state = 0 AND leaf = 1"
+            ),
             [],
-            |r| {
-                let n = |i| r.get::<_, i64>(i).map(|n| n as u64);
-                Ok((n(0)?, n(1)?, n(2)?))
-            },
+            |r| Ok((count(r, 0)?, count(r, 1)?, bytes(r, 2)?)),
         )?)
     }
 
@@ -516,6 +522,35 @@ impl Catalog {
             .optional()?)
     }
 
+    /// The wanted entries of a hard-link group of a volume, some of them: of each the path that it is to have,
+    /// and what it is. `link`: the first name of the group.
+    pub(crate) fn restore_group(&self, volume: u32, link: &[u8]) -> Result<Vec<(Vec<u8>, Item)>> {
+        let mut stmt = self.conn.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
+             WHERE p.volume = ?1 AND p.link = ?2 LIMIT {MOST_NAMES}"
+        ))?;
+        let rows = stmt.query_map(params![volume, link], from_row)?;
+        let mut placed: Vec<Placed> = rows.collect::<rusqlite::Result<_>>()?;
+        if let Some(key) = self.find(link, false)? {
+            let mut stmt = self.conn.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
+                 WHERE p.dir = ?1 AND p.name = ?2 AND p.volume = ?3 AND p.part = 0"
+            ))?;
+            let first = stmt
+                .query_row(params![key.dir, key.name, volume], from_row)
+                .optional()?;
+            placed.extend(first);
+        }
+        let mut group = Vec::new();
+        for one in placed {
+            let path = self.path_of(&one.key)?;
+            if let Some(wanted) = self.restore_wanted(volume, &path)? {
+                group.push((wanted.path, one.item));
+            }
+        }
+        Ok(group)
+    }
+
     /// Notes the file of a hard-link group.
     pub(crate) fn restore_note_link(
         &self,
@@ -554,6 +589,15 @@ impl Catalog {
             .execute([dest])?;
         Ok(())
     }
+}
+
+fn count(r: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    r.get::<_, i64>(column).map(|n| n as u64)
+}
+
+/// A sum of [`BYTES`].
+fn bytes(r: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    r.get::<_, f64>(column).map(|n| n as u64)
 }
 
 /// A path as the user names it, without slashes at its ends.

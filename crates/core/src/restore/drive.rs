@@ -259,7 +259,9 @@ impl<'a> Restorer<'a> {
             Kind::Symlink => self.symlink(item)?,
             _ => self.node(item)?,
         };
-        self.pending_bytes += item.size;
+        if item.kind == Kind::File {
+            self.pending_bytes = self.pending_bytes.saturating_add(item.size);
+        }
         self.pending_names += dest.len() + wanted.path.len();
         self.pending.push(Pending {
             id: wanted.id,

@@ -36,7 +36,8 @@ impl Restorer<'_> {
             return Err(Fail::Copy(bad(&path, "it is no regular file")));
         }
         let wrong_size = meta.size != item.size;
-        if wrong_size && !self.options.keep_bad {
+        // One that is larger may be larger than any disk: nothing of it is worth keeping.
+        if wrong_size && (!self.options.keep_bad || meta.size > item.size) {
             return Err(Fail::Copy(bad(&path, "it has another size than recorded")));
         }
         let (to, temp) = self.target.create().map_err(Fail::Target)?;

@@ -8,11 +8,13 @@ use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 
 use super::drive::{Fail, Restorer};
+use super::existing::Way;
 use super::target::temp_name;
 use crate::catalog::place::Placed;
+use crate::catalog::restore::LinkedTo;
 use crate::engine::drive::split;
 use crate::error::{Code, Error, IoContext};
-use crate::format::item::Item;
+use crate::format::item::{Item, check_path};
 use crate::meta::Kind;
 use crate::sys;
 
@@ -100,20 +102,32 @@ impl Restorer<'_> {
     /// the same by what was recorded, or can have no more names; then it is a file by itself.
     pub(super) fn link(&mut self, placed: &Placed) -> Result<Option<u64>, Fail> {
         let item = &placed.item;
-        let Some(link) = &item.link else {
-            return Ok(None);
-        };
+        // The first name of a group has no word of it in the manifest.
+        let link = item.link.as_ref().unwrap_or(&item.path);
         let known = self
             .catalog
             .restore_linked(self.volume, link)
             .map_err(Fail::Target)?;
         // A manifest may say anything: only what has the same content is the same file.
-        let Some(to) = known.filter(|to| {
+        let digest = item.digest.map(|d| d.bytes);
+        let same = |to: &LinkedTo| {
             to.size == item.size
-                && to.digest.is_some()
-                && to.digest.as_deref() == item.digest.as_ref().map(|d| &d.bytes[..])
-        }) else {
-            return Ok(None);
+                && digest.is_some()
+                && to.digest.as_deref() == digest.as_ref().map(|d| &d[..])
+        };
+        let to = match known {
+            Some(to) if same(&to) => to,
+            Some(_) => return Ok(None),
+            // A run that was broken off may have brought some of the names.
+            None => match self.brought_before(item, link)? {
+                Some(dest) => LinkedTo {
+                    dest,
+                    temp: None,
+                    size: item.size,
+                    digest: None,
+                },
+                None => return Ok(None),
+            },
         };
         let temp = self.target.number();
         let name = temp_name(temp);
@@ -166,6 +180,31 @@ impl Restorer<'_> {
         }
         // Somebody changed it meanwhile.
         self.target.drop_temp(temp);
+        Ok(None)
+    }
+
+    /// A name of the same file that stands in the destination, by what is recorded of it.
+    fn brought_before(&mut self, item: &Item, link: &[u8]) -> Result<Option<Vec<u8>>, Fail> {
+        let group = self
+            .catalog
+            .restore_group(self.volume, link)
+            .map_err(Fail::Target)?;
+        for (dest, other) in group {
+            let same = other.path != item.path
+                && other.size == item.size
+                && other.digest.is_some()
+                && other.digest == item.digest;
+            let (parent, name) = split(&dest);
+            if !same || check_path(&dest).is_err() {
+                continue;
+            }
+            let Ok(Some(dir)) = self.target.open_dir(parent) else {
+                continue;
+            };
+            if self.way(dir.as_fd(), name, item, None)? == Way::Equal {
+                return Ok(Some(dest));
+            }
+        }
         Ok(None)
     }
 
