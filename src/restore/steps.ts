@@ -23,6 +23,7 @@ import {
 } from '../native/restore.js'
 import type { Catalog, Volume } from '../native/set.js'
 import type { PathFacts } from '../native/volume.js'
+import { dateText } from '../query/output.js'
 import type { VolumeName } from '../report/reporter.js'
 import { nativeToUser } from '../set/faults.js'
 import { counted, driveName } from '../set/messages.js'
@@ -159,6 +160,16 @@ export class Steps {
       if (list.unusable !== undefined) {
         report.warning(
           `The list of the set on ${name} is not used: ${displayName(list.unusable)}. What it says of other drives is unknown.`,
+        )
+      }
+      if (!learned.known && list.date === undefined) {
+        report.warning(
+          `${name} tells nothing of the other drives of the set: what is on them is unknown.`,
+        )
+        this.#codes.push(Exit.differences)
+      } else if (list.date !== undefined && list.volumes.length > 0) {
+        report.note(
+          `What is on other drives is known from the list on ${name}, of ${dateText(list.date)}.`,
         )
       }
       if (news && this.#staged.files + this.#staged.others > 0) await this.#stage()

@@ -45,7 +45,8 @@ pub struct Target {
     place: Vec<u8>,
     /// Where files are in work; locked.
     pub(super) tmp: OwnedFd,
-    notes: File,
+    /// `None` once the place is cleared away.
+    notes: Option<File>,
     next: u64,
     /// Seconds by which equal times may differ: its file system keeps no better ones.
     pub(super) window: i64,
@@ -86,7 +87,7 @@ impl Target {
             made_own,
             place,
             tmp,
-            notes: File::from(notes),
+            notes: Some(File::from(notes)),
             next: 0,
             window: 0,
             last: None,
@@ -155,9 +156,11 @@ impl Target {
 
     /// Notes a directory that was made, or is about to be.
     fn note(&mut self, catalog: &Catalog, path: &[u8]) -> Result<()> {
-        self.notes
-            .write_all(&[path, b"\0"].concat())
-            .at("noting the directories made in", &self.path)?;
+        if let Some(notes) = &mut self.notes {
+            notes
+                .write_all(&[path, b"\0"].concat())
+                .at("noting the directories made in", &self.path)?;
+        }
         catalog.restore_note_dir(path, None)
     }
 
@@ -316,12 +319,13 @@ impl Target {
             .map_err(|e| e.with_code(Code::DriveFailed))
     }
 
-    /// Removes the private place; the destination is as the user expects it then. `notes`: the next run is to
-    /// know which directories were made, so it stays.
+    /// Removes the private place; the destination is as the user expects it then.
     ///
     /// # Errors
     /// `Code::Io`.
-    pub(super) fn clear(&self) -> Result<()> {
+    pub(super) fn clear(&mut self) -> Result<()> {
+        // FUSE keeps a file that is removed while it is open under another name, beside it.
+        self.notes = None;
         let path = join(&join(&self.path, OWN), &self.place);
         clear(self.tmp.as_fd(), &path)?;
         sys::unlink(self.own.as_fd(), &self.place, true).at("removing", &path)?;
@@ -346,6 +350,7 @@ impl Target {
 
 /// Removes all that is in a private place: files and empty directories, nothing below them.
 fn clear(dir: BorrowedFd<'_>, path: &[u8]) -> Result<()> {
+    let mut before = Vec::new();
     loop {
         let mut names = Vec::new();
         let again = sys::open_dir_beneath(dir, b"", true).at("opening", path)?;
@@ -354,9 +359,11 @@ fn clear(dir: BorrowedFd<'_>, path: &[u8]) -> Result<()> {
             names.len() < 10_000
         })
         .at("reading", path)?;
-        if names.is_empty() {
+        // What comes back when it is removed ends nothing but this.
+        if names.is_empty() || names == before {
             return Ok(());
         }
+        before.clone_from(&names);
         for name in names {
             match sys::unlink(dir, &name, false) {
                 Ok(()) => {}
