@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import * as path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { ended, events, makeSource } from '../copy/kit.js'
 import { makeHost } from '../helpers/cli.js'
 import { MiB } from '../helpers/drives.js'
@@ -85,4 +86,35 @@ test('from a drive whose copy was broken off comes what it has confirmed', async
     const same = fs.readFileSync(path.join(source, 'a', name))
     t.deepEqual(fs.readFileSync(path.join(to, 'a', name)), same)
   }
+})
+
+test('the way by hand that README.txt tells gives the same, and its sums agree', async (t) => {
+  const source = makeSource({ 'folder/file': 300_000, other: 'other' })
+  const shelf = await makeShelf(t, source, [{ fs: 'tmpfs', size: 8 * MiB }])
+  const drive = shelf.drives[0]?.path ?? ''
+  const text = fs.readFileSync(path.join(drive, '.mvcopy/README.txt'), 'utf8')
+  const commands = text.split('\n').filter((line) => /^ {4}(?:cp|rm|sha256sum) /.test(line))
+  const whole = commands.filter((line) => /cp -a DRIVE\/\.|rm -r/.test(line))
+  const single = commands.filter((line) => /folder\/file|belongs\/file/.test(line))
+  t.deepEqual([whole.length, single.length], [2, 2], text)
+  t.true(text.includes('multivolumecopy restore -o DRIVE --to'))
+  const by = (lines: readonly string[]): [string, string] => {
+    const to = newPlace()
+    fs.mkdirSync(to)
+    const script = lines
+      .join('\n')
+      .replaceAll('DRIVE', drive)
+      .replaceAll(/\/where\/(?:they|it)\/belongs?/g, to)
+    const run = spawnSync('sh', ['-e', '-c', script], { encoding: 'utf8' })
+    t.is(run.status, 0, run.stderr)
+    return [to, run.stdout]
+  }
+  t.deepEqual(rsyncDiff(source, by(whole)[0]), [])
+  const [, sum] = by(single)
+  const manifest = fs.readFileSync(path.join(drive, '.mvcopy/manifest.jsonl'), 'utf8')
+  const line = manifest.split('\n').find((one) => one.includes('"folder/file"')) ?? ''
+  t.true(line.includes(`sha256:${sum.slice(0, 64)}`), sum)
+  const script = fileURLToPath(new URL('../../docs/mvcopy_find.py', import.meta.url))
+  const check = spawnSync('python3', [script, 'check', drive], { encoding: 'utf8' })
+  t.is(check.status, 0, check.stderr)
 })
