@@ -240,13 +240,18 @@ impl Catalog {
     /// All that is known of one entry.
     fn stage_entry(&self, hits: &[Hit], lost: &BTreeSet<u32>, staged: &mut Staged) -> Result<()> {
         let usable = |h: &&Hit| {
-            let elsewhere = matches!(h.standing, Standing::Lost | Standing::NotBackedUp);
+            let elsewhere = matches!(
+                h.standing,
+                Standing::Lost | Standing::NotBackedUp | Standing::Planned
+            );
             // Of a file that its drive could not hold there is nothing but its name.
             let recorded_only = h.kind == Kind::File && !h.stored;
             h.volume != 0 && !elsewhere && !lost.contains(&h.volume) && !recorded_only
         };
         let have: Vec<&Hit> = hits.iter().filter(usable).collect();
-        let waits = hits.iter().any(|h| h.standing == Standing::NotBackedUp);
+        let waits = hits
+            .iter()
+            .any(|h| matches!(h.standing, Standing::NotBackedUp | Standing::Planned));
         let Some(first) = have.first() else {
             let is_dir = hits.iter().any(|h| h.kind == Kind::Dir);
             if waits && !is_dir {
