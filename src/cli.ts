@@ -13,6 +13,7 @@ import { commandHelp } from './commands/help.js'
 import { LostCommand } from './commands/lost.js'
 import { PlanCommand } from './commands/plan.js'
 import { RepairCommand } from './commands/repair.js'
+import { RestoreCommand } from './commands/restore.js'
 import { StatusCommand } from './commands/status.js'
 import { VerifyCommand } from './commands/verify.js'
 import { VolumesCommand } from './commands/volumes.js'
@@ -29,6 +30,7 @@ const COMMANDS = [
   PlanCommand,
   StatusCommand,
   WhereCommand,
+  RestoreCommand,
   VolumesCommand,
   LostCommand,
   AdoptCommand,
@@ -37,7 +39,7 @@ const COMMANDS = [
 ] as const
 
 /** Words that are commands of the documented command line but not of this version: never a directory's name. */
-const RESERVED = new Set(['restore', 'report', 'completion', 'help'])
+const RESERVED = new Set(['report', 'completion', 'help'])
 
 /** The Cli with all commands registered. */
 export function createCli(): Cli<Context> {

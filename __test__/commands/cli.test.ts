@@ -257,7 +257,14 @@ const refused: readonly (readonly [string, RegExp, readonly string[]])[] = [
   ['--verify of two drives', /one drive/, ['--verify', '-o', 'a', '-o', 'b']],
   ['--verify with sources', /not from sources/, ['--verify', 'a', '-o', 'o']],
   ['--verify with --delete', /^--delete has no meaning/, ['--verify', '-o', 'o', '--delete']],
-  ['a command of later', /does not have it yet/, ['restore', '-o', 'o', '--to', 'd']],
+  ['a command of later', /does not have it yet/, ['report', '--html', 'f']],
+  ['restore without a drive', /^no output/, ['restore', '--to', 'd']],
+  ['restore without a destination', /^no destination/, ['restore', '-o', 'o']],
+  [
+    'restore in two ways',
+    /contradict/,
+    ['restore', '-o', 'o', '--to', 'd', '--update', '--overwrite'],
+  ],
 ]
 
 for (const [what, words, args] of refused) {

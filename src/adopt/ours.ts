@@ -15,6 +15,7 @@ import type { PathFacts } from '../native/volume.js'
 import { dateText } from '../query/output.js'
 import { counted, driveName } from '../set/messages.js'
 import { removeCatalog } from '../set/state.js'
+import { placeOf } from '../volume/place.js'
 import { openFor } from './catalog.js'
 import type { AdoptOptions } from './options.js'
 
@@ -87,29 +88,12 @@ async function takeOver(
   context: RunContext,
 ): Promise<void> {
   const { report, stop } = context
-  const fsType = facts.mount?.fsType ?? ''
   report.phaseStart('compare')
-  const learned = await learnDrive(
-    catalog,
-    {
-      path: facts.path,
-      ...(facts.mount === undefined ? {} : { mountId: facts.mount.id }),
-      mount: facts.isMountPoint ? (facts.mount?.mountPoint ?? facts.path) : '',
-      fsType,
-      fsUuid: facts.fsUuid ?? '',
-      capacity: facts.space?.total ?? 0,
-      available: facts.space?.free ?? 0,
-      blockSize: facts.space?.block ?? 4096,
-      inodesFree: facts.space?.freeInodes ?? 0,
-      hasLinks: !/fat|msdos/.test(fsType),
-    },
-    {
-      signal: stop.orderly,
-      immediate: stop.immediate,
-      onProgress: ({ entries }) =>
-        report.progress({ files: { done: entries }, bytes: { done: 0 } }),
-    },
-  )
+  const learned = await learnDrive(catalog, placeOf(facts), {
+    signal: stop.orderly,
+    immediate: stop.immediate,
+    onProgress: ({ entries }) => report.progress({ files: { done: entries }, bytes: { done: 0 } }),
+  })
   report.phaseEnd()
   tell(context, output, learned)
 }

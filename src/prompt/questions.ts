@@ -20,6 +20,8 @@ export interface VolumeQuestion {
   readonly help?: readonly string[] | undefined
   /** The directory that a leading `~/` stands for. */
   readonly home?: string | undefined
+  /** What going on without this drive means; where it is there, `s` is an answer. */
+  readonly skip?: string | undefined
 }
 
 /** What the user wants: go on (perhaps with a drive at another path), stop, or nobody answers. */
@@ -30,20 +32,33 @@ export type VolumeAnswer =
 
 const KEYS = ['c', 'q', '?', 'l'] as const
 
-/** Asks for the next drive until there is an answer. */
+/** The user goes on without the drive. */
+export interface SkipAnswer {
+  readonly action: 'skip'
+}
+
+/** Asks for the next drive until there is an answer; `skip` is one only where the question has it. */
+export function askForVolume(
+  prompter: Prompter,
+  question: VolumeQuestion & { readonly skip: string },
+): Promise<VolumeAnswer | SkipAnswer>
+export function askForVolume(prompter: Prompter, question: VolumeQuestion): Promise<VolumeAnswer>
 export async function askForVolume(
   prompter: Prompter,
   question: VolumeQuestion,
-): Promise<VolumeAnswer> {
+): Promise<VolumeAnswer | SkipAnswer> {
   const at = question.path === undefined ? '' : ` at ${question.path}`
   let first: readonly string[] = [
     ...[question.full ?? []].flat(),
     `Please insert ${question.wanted} and mount it${at}.`,
   ]
+  const skips = question.skip !== undefined
+  const keys = skips ? [...KEYS, 's'] : KEYS
+  const without = skips ? 's = go on without it, ' : ''
   for (;;) {
     const answer = await prompter.ask(
-      [...first, 'c = go on, q = stop, l = list the drives, ? = help, or type a path'],
-      { keys: KEYS },
+      [...first, `c = go on, q = stop, ${without}l = list the drives, ? = help, or type a path`],
+      { keys },
     )
     if (answer === EOF) return { action: 'eof' }
     switch (answer) {
@@ -51,6 +66,10 @@ export async function askForVolume(
         return { action: 'continue' }
       case 'q':
         return { action: 'quit' }
+      case 's':
+        if (skips) return { action: 'skip' }
+        first = ['"s" is not one of the answers; a path has a / in it.']
+        break
       case 'l': {
         const drives = await question.list()
         first = drives.length === 0 ? ['The set has no drives yet.'] : drives
@@ -76,6 +95,7 @@ function helpLines(question: VolumeQuestion): string[] {
     `Wanted: ${question.wanted}. Nothing is held open: drives can be unplugged now.`,
     '  c     go on with what is mounted now',
     '  q     stop here; the same command again goes on from this point',
+    ...(question.skip === undefined ? [] : [`  s     ${question.skip}`]),
     '  l     list the drives of the set',
     '  PATH  go on with the drive that is mounted there, for instance /media/usb2',
     ...(question.help ?? []),

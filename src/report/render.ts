@@ -14,6 +14,7 @@ import type {
   VolumeName,
   WaitingVolume,
 } from './reporter.js'
+import { restorePlanLines, restoreSummaryLines, restoreVolumeLines } from './restore.js'
 
 /** Makes a raw name fit to be shown. */
 export type DisplayName = (name: string) => string
@@ -28,6 +29,7 @@ export const PHASE_TEXT: Readonly<Record<Phase, string>> = {
   copy: 'copying',
   close: 'closing',
   verify: 'verifying',
+  restore: 'restoring',
 }
 
 /** How urgent the line is; decides the colour and whether `-q` shows it. */
@@ -61,7 +63,7 @@ export function durationText(seconds: number): string {
 export function eventLines(event: RunEvent, name: DisplayName, canvas?: Canvas): Line[] {
   switch (event.type) {
     case 'plan':
-      return planLines(event, name, canvas)
+      return 'to' in event ? restorePlanLines(event, name) : planLines(event, name, canvas)
     case 'volume-needed':
       // The question says it, or the error where nobody can be asked.
       return []
@@ -72,6 +74,7 @@ export function eventLines(event: RunEvent, name: DisplayName, canvas?: Canvas):
         ),
       ]
     case 'volume-closed': {
+      if ('restored' in event) return restoreVolumeLines(event, name)
       const done = [`${amount(event.written)} written`]
       if (event.renamed > 0) done.push(`${formatCount(event.renamed)} renamed`)
       if (event.removed > 0) done.push(`${formatCount(event.removed)} removed`)
@@ -96,7 +99,7 @@ export function eventLines(event: RunEvent, name: DisplayName, canvas?: Canvas):
       return [strong(text)]
     }
     case 'summary':
-      return summaryLines(event, name)
+      return 'to' in event ? restoreSummaryLines(event, name) : summaryLines(event, name)
   }
 }
 

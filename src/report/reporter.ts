@@ -7,7 +7,16 @@
  */
 
 /** The parts of a run, in the order in which they come. */
-export type Phase = 'scan' | 'compare' | 'plan' | 'recover' | 'delete' | 'copy' | 'close' | 'verify'
+export type Phase =
+  | 'scan'
+  | 'compare'
+  | 'plan'
+  | 'recover'
+  | 'delete'
+  | 'copy'
+  | 'close'
+  | 'verify'
+  | 'restore'
 
 /** How far a count has come; `total` is `undefined` while it is not known. */
 export interface Count {
@@ -258,6 +267,63 @@ export interface CheckSummary {
   readonly keptInCatalog: boolean
 }
 
+/** The summary before a restore: what comes back, and from which drives. */
+export interface RestorePlanEvent extends Amount {
+  readonly type: 'plan'
+  /** The destination. */
+  readonly to: string
+  /** Links, fifos, devices, empty directories. */
+  readonly others: number
+  readonly dryRun?: boolean | undefined
+  /** The drives that are read, in this order. */
+  readonly volumes: readonly (VolumeName & Amount & { readonly mounted: boolean })[]
+  /** Entries of which no copy was ever made. */
+  readonly notBackedUp: number
+  /** Entries of which only an older version is on a drive. */
+  readonly outdated: number
+  /** Entries that were on lost drives only. */
+  readonly lost: number
+}
+
+/** A drive has been read. What is told to be restored is durable. */
+export interface RestoreVolumeEvent {
+  readonly type: 'volume-closed'
+  readonly volume: VolumeName
+  readonly path: string
+  readonly restored: Amount & { readonly others: number }
+  /** Entries that were there already, equal in size and time. */
+  readonly equal: number
+  /** Entries in whose place something else stands, which was left alone. */
+  readonly kept: number
+  /** Copies on this drive that are missing, unreadable or not what was recorded. */
+  readonly bad: number
+  readonly failed: number
+}
+
+/** The end of a restore. */
+export interface RestoreSummaryEvent {
+  readonly type: 'summary'
+  readonly exit: number
+  readonly complete: boolean
+  readonly interrupted: boolean
+  readonly to: string
+  readonly restored: Amount & { readonly others: number }
+  readonly equal: number
+  readonly kept: number
+  /** Entries in whose place something newer stands (`--update`). */
+  readonly newer: number
+  /** Entries that got another name (`--keep-both`). */
+  readonly beside: number
+  readonly bad: number
+  readonly failed: number
+  /** Files without a digest: only their size was checked. */
+  readonly unchecked: number
+  /** What was wanted and did not come back. */
+  readonly missing: Amount & { readonly entries: number }
+  readonly volumes: readonly VolumeName[]
+  readonly seconds: number
+}
+
 /** What a run tells. `progress` goes through `Reporter.progress`. */
 export type RunEvent =
   | PlanEvent
@@ -268,6 +334,9 @@ export type RunEvent =
   | VerifyResultEvent
   | AdoptedEvent
   | SummaryEvent
+  | RestorePlanEvent
+  | RestoreVolumeEvent
+  | RestoreSummaryEvent
 
 /** Where a run's news goes. Sentences are one line each and hold names as `displayName` gives them. */
 export interface Reporter {

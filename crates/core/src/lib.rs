@@ -14,6 +14,7 @@ pub mod format;
 pub mod meta;
 pub mod name;
 pub mod progress;
+pub mod restore;
 pub mod seedverify;
 pub mod sys;
 pub mod verify;

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod preview;
 pub mod query;
 pub mod repair;
+pub mod restore;
 pub mod rules;
 pub mod seedverify;
 pub mod selftest;

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod preview;
 pub mod query;
 pub mod renamed;
+pub mod restore;
 mod rows;
 pub mod scan;
 mod schema;

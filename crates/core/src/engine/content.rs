@@ -20,17 +20,17 @@ use crate::progress::Progress;
 use crate::sys;
 
 /// Files up to this size are read whole, hashed and written in one go.
-pub(super) const SMALL: u64 = 256 * 1024;
+pub(crate) const SMALL: u64 = 256 * 1024;
 
 /// Fewer bytes allocated than there are mean a hole from here on; what is less may lie in its inode.
 const BLOCK_OF_A_HOLE: u64 = 4096;
 
 /// From this size on, space is claimed before the first byte.
-const CLAIM_FROM: u64 = 1 << 20;
+pub(crate) const CLAIM_FROM: u64 = 1 << 20;
 
 /// Bytes after which the kernel is told to begin writing. Left to itself it collects a tenth of the memory
 /// first, and then the barrier does all of the device's work while nothing is copied.
-const WRITE_BACK_EVERY: u64 = 16 << 20;
+pub(crate) const WRITE_BACK_EVERY: u64 = 16 << 20;
 
 /// Files larger than this are dropped, not finished, when an orderly stop is asked for.
 const FINISH_UP_TO: u64 = 8 << 20;
@@ -284,12 +284,12 @@ impl Copier<'_> {
     }
 }
 
-fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|b| *b == 0)
 }
 
 /// Writes all bytes at an offset (pwrite(2)); short writes go on, a write of nothing is ENOSPC.
-fn write_all(to: &OwnedFd, bytes: &[u8], offset: u64) -> io::Result<()> {
+pub(crate) fn write_all(to: &OwnedFd, bytes: &[u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
     while done < bytes.len() {
         let n = retry_on_intr(|| rustix::io::pwrite(to, &bytes[done..], offset + done as u64))?;

@@ -41,6 +41,8 @@ enum Pattern {
         regex: Regex,
         scope: Scope,
     },
+    /// One path, and all that lies below it.
+    Tree(Vec<u8>),
 }
 
 /// What a regular expression is held against.
@@ -111,11 +113,17 @@ impl Patterns {
             .map(Patterns)
     }
 
+    /// Adds the entry of exactly this path (no slash at its end), and all that lies below it.
+    pub fn add_tree(&mut self, path: &[u8]) {
+        self.0.push(Pattern::Tree(path.to_vec()));
+    }
+
     /// Whether everything below this directory matches; `key` is its path with the slash at its end.
     pub fn found_above(&self, key: &[u8]) -> bool {
         self.0.iter().any(|p| match p {
             Pattern::Substring { needle, .. } => needle.find(key).is_some(),
             Pattern::Glob { .. } | Pattern::Regex { .. } => false,
+            Pattern::Tree(path) => is_in_tree(path, key),
         })
     }
 
@@ -195,6 +203,7 @@ impl Pattern {
                 slash: false,
             } => needle.find(&c.key[c.name_at..]).is_some(),
             Pattern::Substring { needle, .. } => needle.find(c.key).is_some(),
+            Pattern::Tree(path) => is_in_tree(path, c.key),
             Pattern::Regex { regex, scope } => match scope {
                 Scope::Path => regex.is_match(c.path()),
                 Scope::DirPath => c.is_dir() && regex.is_match(c.path()),
@@ -214,6 +223,12 @@ impl Pattern {
             }
         }
     }
+}
+
+/// Whether a key (a directory's has a slash at its end) is this path or lies below it.
+fn is_in_tree(path: &[u8], key: &[u8]) -> bool {
+    key.strip_prefix(path)
+        .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
 }
 
 fn ends_in_slash(tokens: &[Token]) -> bool {
@@ -372,6 +387,19 @@ mod tests {
         assert!(found(b"A.B", folded, b"x/a.b"));
         assert!(!found(b"A.B", folded, b"x/acb"), "a dot is a dot");
         assert!(found(b"A\xe9", folded, b"a\xe9"));
+    }
+
+    #[test]
+    fn a_tree_is_one_path_and_what_lies_below_it() {
+        let mut patterns = Patterns::new(&[], Reading::default()).unwrap();
+        patterns.add_tree(b"a/b");
+        for key in [&b"a/b"[..], b"a/b/", b"a/b/c", b"a/b/c/d/"] {
+            assert!(patterns.matches_alone(key), "{key:?}");
+        }
+        for key in [&b"a/bc"[..], b"a/", b"a/bc/", b"x/a/b", b"b"] {
+            assert!(!patterns.matches_alone(key), "{key:?}");
+        }
+        assert!(patterns.found_above(b"a/b/") && !patterns.found_above(b"a/"));
     }
 
     #[test]

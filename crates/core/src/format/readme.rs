@@ -187,6 +187,16 @@ or, without rsync:
     rm -r /where/they/belong/.mvcopy
 
 Do the same with each drive of the set: together they give the whole tree.
+With multivolumecopy, which asks for the drives that are needed and checks
+each file:
+
+    multivolumecopy restore -o DRIVE --to /where/they/belong
+
+For single files, copy them and compare what this prints with their
+\"digest\" in manifest.jsonl:
+
+    cp -a DRIVE/folder/file /where/it/belongs/
+    sha256sum /where/it/belongs/file
 
 Find out what lies on which drive
 ---------------------------------

@@ -8,6 +8,7 @@ pub mod again;
 pub mod compare;
 pub mod crash;
 pub mod query;
+pub mod restore;
 
 use std::ffi::OsStr;
 use std::os::fd::AsFd;

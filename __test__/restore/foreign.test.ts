@@ -1,0 +1,120 @@
+/**
+ * restore from file systems that keep less than the source had, by what the manifest says; and from drives
+ * whose last copy was broken off.
+ */
+
+import { spawnSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ended, events, makeSource } from '../copy/kit.js'
+import { makeHost } from '../helpers/cli.js'
+import { MiB } from '../helpers/drives.js'
+import { rootTest as test } from '../helpers/root.js'
+import { makeShelf, newPlace, rsyncDiff } from './kit.js'
+
+/** Modes, owners, times, symlinks, fifos: all that the manifest has. Names that exFAT takes. */
+function portable(fifo: boolean): string {
+  const source = makeSource({ 'd/a': 'a', 'd/setuid': 'setuid', 'd/large': 600_000, plain: 'p' })
+  const at = (name: string): string => path.join(source, name)
+  fs.chownSync(at('d/setuid'), 1234, 5678)
+  fs.chmodSync(at('d/setuid'), 0o4750)
+  fs.chmodSync(at('d/a'), 0o400)
+  fs.symlinkSync('../else where', at('d/link'))
+  fs.mkdirSync(at('empty'), { mode: 0o1777 })
+  fs.chmodSync(at('empty'), 0o1777)
+  if (fifo) spawnSync('mkfifo', ['-m', '604', at('fifo')])
+  fs.writeFileSync(at('zeros'), Buffer.alloc(1_000_000))
+  fs.truncateSync(at('zeros'), 3_000_000)
+  for (const name of ['d', 'empty', 'zeros']) fs.utimesSync(at(name), 1.4e9, 1_400_000_000.25)
+  fs.lutimesSync(at('d/link'), 1.4e9, 1_400_000_000.75)
+  if (fifo) fs.utimesSync(at('fifo'), 1.4e9, 1_400_000_000.125)
+  return source
+}
+
+for (const kind of ['exfat', 'ntfs'] as const) {
+  test(`from ${kind} modes, owners, times and symlinks come back by the manifest`, async (t) => {
+    // Making a fifo is answered with EIO by exfat-fuse, which a copy takes for a drive that fails.
+    const source = portable(kind === 'ntfs')
+    const shelf = await makeShelf(t, source, [{ fs: kind, size: 32 * MiB }])
+    const stranger = makeHost()
+    const to = newPlace()
+    const drive = shelf.drives[0]?.path ?? ''
+    ended(t, await stranger.run(['restore', '-o', drive, '--to', to]), 0)
+    t.deepEqual(rsyncDiff(source, to), [])
+    t.true(fs.statSync(path.join(to, 'zeros')).blocks === 0, 'long runs of zeros are holes')
+  })
+}
+
+test('to exfat files come whole; what it cannot hold is named', async (t) => {
+  const source = makeSource({ 'd/a': 'a', 'd/b': 300_000 })
+  fs.symlinkSync('a', path.join(source, 'd/link'))
+  const shelf = await makeShelf(t, source, [{ fs: 'tmpfs', size: 4 * MiB }])
+  const other = await makeShelf(t, makeSource({ x: 'x' }), [{ fs: 'exfat', size: 16 * MiB }])
+  const stick = other.drives[0]?.path ?? ''
+  fs.rmSync(path.join(stick, '.mvcopy'), { recursive: true })
+  const result = await shelf.restore(stick, '--json')
+  t.is(result.code, 23)
+  const [error] = events(result, 'file-error')
+  t.is(error?.path, path.join(stick, 'd/link'))
+  t.deepEqual(fs.readFileSync(path.join(stick, 'd/b')), fs.readFileSync(path.join(source, 'd/b')))
+  const again = await shelf.restore(stick, '--json')
+  const [summary] = events(again, 'summary')
+  t.is(summary?.equal, 2, 'coarser times are equal times')
+  t.deepEqual(fs.readdirSync(stick).sort(), ['d', 'x'])
+})
+
+test('from a drive whose copy was broken off comes what it has confirmed', async (t) => {
+  const source = makeSource({ 'a/one': 'one', 'b/two': 'two' })
+  const shelf = await makeShelf(t, source, [{ fs: 'tmpfs', size: 8 * MiB }])
+  const drive = shelf.drives[0]?.path ?? ''
+  for (let n = 0; n < 6; n += 1) {
+    fs.writeFileSync(path.join(source, `a/new${n}`), Buffer.alloc(200_000, n))
+  }
+  // Killed in the middle of the first group: nothing of it is promised.
+  const inject = 'inject=renameat2:signal=SIGKILL:when=3'
+  const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=renameat2', '-e', inject]
+  await shelf.host.run([source, '-o', drive, '-w', '1', '--keep'], { under })
+  t.true(fs.existsSync(path.join(drive, '.mvcopy/journal.log')), 'it was cut off')
+  const to = newPlace()
+  const result = await makeHost().run(['restore', '-o', drive, '--to', to])
+  t.true(result.code === 0 || result.code === 1, result.stderr)
+  t.regex(result.stderr, /was broken off/)
+  t.deepEqual(rsyncDiff(source, to, 'b'), [])
+  t.is(fs.readFileSync(path.join(to, 'a/one'), 'utf8'), 'one')
+  for (const name of fs.readdirSync(path.join(to, 'a'))) {
+    const same = fs.readFileSync(path.join(source, 'a', name))
+    t.deepEqual(fs.readFileSync(path.join(to, 'a', name)), same)
+  }
+})
+
+test('the way by hand that README.txt tells gives the same, and its sums agree', async (t) => {
+  const source = makeSource({ 'folder/file': 300_000, other: 'other' })
+  const shelf = await makeShelf(t, source, [{ fs: 'tmpfs', size: 8 * MiB }])
+  const drive = shelf.drives[0]?.path ?? ''
+  const text = fs.readFileSync(path.join(drive, '.mvcopy/README.txt'), 'utf8')
+  const commands = text.split('\n').filter((line) => /^ {4}(?:cp|rm|sha256sum) /.test(line))
+  const whole = commands.filter((line) => /cp -a DRIVE\/\.|rm -r/.test(line))
+  const single = commands.filter((line) => /folder\/file|belongs\/file/.test(line))
+  t.deepEqual([whole.length, single.length], [2, 2], text)
+  t.true(text.includes('multivolumecopy restore -o DRIVE --to'))
+  const by = (lines: readonly string[]): [string, string] => {
+    const to = newPlace()
+    fs.mkdirSync(to)
+    const script = lines
+      .join('\n')
+      .replaceAll('DRIVE', drive)
+      .replaceAll(/\/where\/(?:they|it)\/belongs?/g, to)
+    const run = spawnSync('sh', ['-e', '-c', script], { encoding: 'utf8' })
+    t.is(run.status, 0, run.stderr)
+    return [to, run.stdout]
+  }
+  t.deepEqual(rsyncDiff(source, by(whole)[0]), [])
+  const [, sum] = by(single)
+  const manifest = fs.readFileSync(path.join(drive, '.mvcopy/manifest.jsonl'), 'utf8')
+  const line = manifest.split('\n').find((one) => one.includes('"folder/file"')) ?? ''
+  t.true(line.includes(`sha256:${sum.slice(0, 64)}`), sum)
+  const script = fileURLToPath(new URL('../../docs/mvcopy_find.py', import.meta.url))
+  const check = spawnSync('python3', [script, 'check', drive], { encoding: 'utf8' })
+  t.is(check.status, 0, check.stderr)
+})
