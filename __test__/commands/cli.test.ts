@@ -65,6 +65,7 @@ test('the plain form: sources and an output, all else at its default', (t) => {
     notify: false,
     onVolumeFull: undefined,
     unmount: false,
+    verifyWrites: false,
     waitForVolume: undefined,
     deletePolicy: 'ask',
     maxDelete: undefined,

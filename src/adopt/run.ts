@@ -120,6 +120,7 @@ async function compareOthers(
     deletePolicy: 'keep',
     deleteForeign: false,
     maxDelete: undefined,
+    verifyWrites: false,
     onVolumeFull: undefined,
     waitForVolume: undefined,
     unmount: false,

@@ -186,6 +186,10 @@ export class CopyCommand extends RunCommand {
   dryRun = Option.Boolean('-n,--dry-run', false, {
     description: 'only tell what would be done, drive by drive, as plan does; write nothing',
   })
+  verifyWrites = Option.Boolean('--verify-writes', false, {
+    description:
+      'read back each drive before it is called complete; what is bad is copied again once, then the drive is called faulty',
+  })
   onVolumeFull = Option.String('--on-volume-full', {
     description:
       'run this command by the shell when a drive is wanted; it mounts the next one. Another exit code than 0 stops the run',
@@ -232,6 +236,7 @@ export class CopyCommand extends RunCommand {
     const options = volumeOptions(volume, this, [
       ...this.copyOnly([
         '--label',
+        '--verify-writes',
         '--on-volume-full',
         '--wait-for-volume',
         '--unmount',
@@ -302,6 +307,7 @@ export class CopyCommand extends RunCommand {
       checksum: this.checksum,
       sizeOnly: this.sizeOnly,
       modifyWindow: this.modifyWindow ?? 0,
+      verifyWrites: this.verifyWrites,
       onVolumeFull: shellCommand('--on-volume-full', this.onVolumeFull),
       waitForVolume: this.waitForVolume,
       unmount: this.unmount,
@@ -428,6 +434,7 @@ export class CopyCommand extends RunCommand {
         '--pack': this.pack,
         '--keep-together': this.keepTogether !== undefined,
         '--copies': this.copies !== undefined,
+        '--verify-writes': this.verifyWrites,
         '--on-volume-full': this.onVolumeFull !== undefined,
         '--wait-for-volume': this.waitForVolume !== undefined,
         '--unmount': this.unmount,

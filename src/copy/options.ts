@@ -90,6 +90,8 @@ export interface CopyOptions extends TalkOptions {
   readonly sizeOnly: boolean
   /** `--modify-window`: times that differ by no more than so many seconds are equal. Default 0. */
   readonly modifyWindow: number
+  /** `--verify-writes`: each drive is read back before it is called complete. */
+  readonly verifyWrites: boolean
   /** `--on-volume-full CMD`: run when a drive is wanted. */
   readonly onVolumeFull: string | undefined
   /** `--wait-for-volume`: seconds to wait for a drive instead of asking; 0: for as long as it takes. */

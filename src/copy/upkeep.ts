@@ -9,6 +9,7 @@ import prettyBytes from 'pretty-bytes'
 import type { RunContext } from '../context.js'
 import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
+import { countFindings, repairDrive } from '../native/repair.js'
 import type { Catalog, CopyOutcome } from '../native/set.js'
 import type { WaitingVolume } from '../report/reporter.js'
 import { counted, driveName } from '../set/messages.js'
@@ -121,6 +122,48 @@ export class Upkeep {
       renamed: applied.renamedFiles,
       changed: applied.givenUp > 0,
     }
+  }
+
+  /**
+   * `--verify-writes`: reads back what was written on a drive and copies once more what is not as it was written. The
+   * answer is whether all of it is good now. Rejects with `NativeError`: `DRIVE_FAILED` where what was copied once
+   * more is bad again.
+   */
+  async readBack(mounted: Mounted): Promise<boolean> {
+    const { catalog, context, tally } = this.#p
+    const { report, stop } = context
+    const { number, label, fsType } = mounted.volume
+    const name = driveName(number, label)
+    const job = { signal: stop.orderly, onErrors: tellErrors(report) }
+    report.phaseStart('verify')
+    const found = await mounted.drive.readBack({
+      ...job,
+      onProgress: ({ files, bytes }) =>
+        report.progress({ files: { done: files }, bytes: { done: bytes } }),
+    })
+    report.phaseEnd()
+    const what = `${counted(found.files, 'file')} (${prettyBytes(found.bytes)})`
+    // Also what a run before this one found.
+    const bad = countFindings(catalog, number)
+    if (bad === 0) {
+      report.note(`${what} read back from ${name}: all as they were written.`)
+      if (/fuse|^tmpfs$|^ramfs$/.test(fsType)) {
+        report.note(
+          'On this file system that is no proof: verify the drive when it was unmounted and mounted again.',
+        )
+      }
+      return true
+    }
+    report.warning(
+      `Of ${what} read back from ${name}, ${counted(bad, 'is', 'are')} not as written: copied once more.`,
+    )
+    report.phaseStart('copy')
+    await repairDrive(mounted.drive, catalog, undefined, false, job)
+    report.phaseEnd()
+    if (countFindings(catalog, number) === 0) return true
+    report.error(`${name} does not keep what is written on it: it is faulty. Don't trust it.`)
+    tally.note(Exit.driveFailed)
+    return false
   }
 
   /** Closes a drive and tells what was written on it. Rejects with `NativeError`. */

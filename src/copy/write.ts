@@ -61,6 +61,8 @@ export class VolumeWriter {
   readonly #change: DriveChange
   readonly #outputs: FsName[]
   readonly #open: OpenDrives
+  /** Volumes that are to be read back and were not, or not with success. */
+  readonly #unproven = new Set<number>()
   /** Volumes that this run is done with. */
   readonly #done = new Set<number>()
   readonly #plan: PlanInForce
@@ -316,7 +318,10 @@ export class VolumeWriter {
     this.#p.drives.justFilled = volume.id
     // A file that was planned for it and is not there, for whatever reason, leaves it unfinished.
     const missing = outcome === undefined ? 0 : outcome.failed + outcome.foreign + outcome.changing
-    await this.#upkeep.close(mounted, !tally.interrupted && missing === 0, outcome, applied)
+    const written = outcome !== undefined && !tally.interrupted
+    const isGood = !written || !options.verifyWrites || (await this.#isKept(mounted))
+    const complete = !tally.interrupted && missing === 0 && isGood
+    await this.#upkeep.close(mounted, complete, outcome, applied)
     tally.volumes.push(name)
     // Broken off: what is left is more than the plan for the other drives.
     if (tally.interrupted) this.#plan.invalidate()
@@ -329,6 +334,15 @@ export class VolumeWriter {
       text: text.replace(/^d/, 'D'),
       mountPoints: this.#doneAt,
     }
+  }
+
+  /** Whether the drive keeps what was written on it; while that is not known it is not complete. */
+  async #isKept(mounted: Mounted): Promise<boolean> {
+    const { number } = mounted.volume
+    this.#unproven.add(number)
+    const isGood = await this.#upkeep.readBack(mounted)
+    if (isGood) this.#unproven.delete(number)
+    return isGood
   }
 
   async #adopt(mounted: Mounted): Promise<void> {
@@ -351,7 +365,8 @@ export class VolumeWriter {
         const { number: own } = mounted.volume
         const planned = [...this.#plan.volumes, ...this.#later.flatMap(({ volumes }) => volumes)]
         const unfinished = planned.some(({ number }) => number === own)
-        await this.#upkeep.close(mounted, !unfinished && !this.#p.tally.interrupted, undefined)
+        const complete = !unfinished && !this.#unproven.has(own) && !this.#p.tally.interrupted
+        await this.#upkeep.close(mounted, complete, undefined)
       } catch (error) {
         this.#open.leave(mounted, error)
       }

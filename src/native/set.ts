@@ -11,6 +11,7 @@ import type {
   OpenDriveJs,
   PeekJs,
   PlanPageJs,
+  ReadBackJs,
   RecoveredJs,
   RuleJs,
   SamenessJs,
@@ -42,6 +43,7 @@ export type Recovered = RecoveredJs
 export type Adopted = AdoptedJs
 export type Applied = AppliedJs
 export type Foreign = ForeignJs
+export type ReadBack = ReadBackJs
 export type Closed = ClosedJs
 
 type NativeCatalog = InstanceType<typeof binding.Catalog>
@@ -352,6 +354,11 @@ export class OpenDrive {
 
   apply(gone: boolean, job?: RunJobOptions): Promise<Applied> {
     return runJob(() => this.#native.apply(this.#catalog, gone), job)
+  }
+
+  /** Reads back what was written on the drive; what is not as it was written is a finding of the volume then. */
+  readBack(job?: RunJobOptions): Promise<ReadBack> {
+    return runJob(() => this.#native.readBack(this.#catalog), job)
   }
 
   /** What stands on the drive and is none of ours; removed where `remove` is true. */

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use multivolumecopy_core::catalog;
 use multivolumecopy_core::engine::setlist::List;
-use multivolumecopy_core::engine::{adopt, apply, close, copy, drive, foreign, recover};
+use multivolumecopy_core::engine::{adopt, apply, close, copy, drive, foreign, readback, recover};
 use multivolumecopy_core::error::{Code, Error as CoreError, Result as CoreResult};
 use multivolumecopy_core::format::volumejson::{self, SetRef, VolumeJson, VolumeRef};
 use napi::bindgen_prelude::*;
@@ -89,6 +89,17 @@ pub struct AppliedJs {
     pub mended: f64,
     /// Entries left because they are not what was recorded.
     pub left: f64,
+}
+
+/// What reading back came to.
+#[napi(object, object_from_js = false)]
+pub struct ReadBackJs {
+    /// Regular files that were read.
+    pub files: f64,
+    /// Bytes of their content.
+    pub bytes: f64,
+    /// Files that are not as they were written.
+    pub bad: f64,
 }
 
 /// What is on a drive that the set knows nothing about.
@@ -311,6 +322,27 @@ impl OpenDrive {
                     removed_bytes: a.removed_bytes as f64,
                     mended: a.mended as f64,
                     left: a.left as f64,
+                })
+            },
+        )
+    }
+
+    /// Reads back from the device what was written on the drive; what is not as it was written is a finding then.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "{ job: Job; done: Promise<ReadBackJs> }"
+    )]
+    pub fn read_back<'env>(&self, env: &'env Env, catalog: &Catalog) -> Result<Started<'env>> {
+        self.job(
+            env,
+            "mvc-readback",
+            catalog,
+            move |drive, catalog, cancel, progress| {
+                let r = readback::read_back(drive, catalog, cancel, progress)?;
+                Ok(ReadBackJs {
+                    files: r.files as f64,
+                    bytes: r.bytes as f64,
+                    bad: r.bad as f64,
                 })
             },
         )

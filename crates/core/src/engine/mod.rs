@@ -29,6 +29,7 @@ mod moves;
 pub mod origin;
 pub(crate) mod own;
 mod pool;
+pub mod readback;
 pub mod recover;
 pub mod renames;
 pub mod repair;
