@@ -66,6 +66,15 @@ pub fn text(volume: &VolumeJson, checks: &Checks) -> String {
     out.push_str(INTRODUCTION);
     out.push_str(&checking(checks));
     out.push_str(RESTORING);
+    let programs = ALGORITHMS.into_iter().filter(|one| checks.by(*one));
+    let programs: Vec<_> = programs.map(program).collect();
+    if !programs.is_empty() {
+        out.push_str(COMPARING);
+        for program in programs {
+            out.push_str(&format!("    {program} /where/it/belongs/file\n"));
+        }
+    }
+    out.push_str(FINDING);
     let mut sums = String::new();
     for algorithm in ALGORITHMS.into_iter().filter(|one| checks.by(*one)) {
         sums.push_str(&format!(
@@ -103,10 +112,7 @@ fn checking(checks: &Checks) -> String {
     let mut out = CHECKING.to_owned();
     let mut any = false;
     for algorithm in ALGORITHMS.into_iter().filter(|one| checks.by(*one)) {
-        let program = match algorithm {
-            Algorithm::Sha256 => "sha256sum",
-            Algorithm::Blake3 => "b3sum",
-        };
+        let program = program(algorithm);
         if !any {
             out.push_str("    cd DRIVE\n");
         }
@@ -130,6 +136,14 @@ fn checking(checks: &Checks) -> String {
         out.push_str(&WITHOUT.replace("@FILES@", &counted(checks.without)));
     }
     out
+}
+
+/// The program that prints and checks these digests.
+fn program(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Sha256 => "sha256sum",
+        Algorithm::Blake3 => "b3sum",
+    }
 }
 
 fn counted(files: u64) -> String {
@@ -191,13 +205,16 @@ With multivolumecopy, which asks for the drives that are needed and checks
 each file:
 
     multivolumecopy restore -o DRIVE --to /where/they/belong
+";
 
+const COMPARING: &str = "
 For single files, copy them and compare what this prints with their
 \"digest\" in manifest.jsonl:
 
     cp -a DRIVE/folder/file /where/it/belongs/
-    sha256sum /where/it/belongs/file
+";
 
+const FINDING: &str = "
 Find out what lies on which drive
 ---------------------------------
 
