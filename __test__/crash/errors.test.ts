@@ -6,7 +6,7 @@
 import type { ExecutionContext } from 'ava'
 import type { RunResult } from '../helpers/cli.js'
 import { rootTest } from '../helpers/root.js'
-import { Scene, type SceneOptions } from './scene.js'
+import { alike, Scene, type SceneOptions } from './scene.js'
 import { sample, type Target, targetsOf } from './strace.js'
 
 const LANES = 2
@@ -49,17 +49,15 @@ async function inject(
     readonly onSource?: boolean
   },
 ): Promise<void> {
-  const lanes = await Promise.all(
-    Array.from({ length: LANES }, async () => {
-      const scene = await Scene.make(options)
-      const roots = options.onSource ? [scene.source] : undefined
-      const targets = targetsOf(await scene.calls(options.calls, roots), options.calls)
-      // The probes ask what the file system can do: a failure there is an answer.
-      return { scene, targets: targets.filter(({ call }) => !call.line.includes('"probe')) }
-    }),
-  )
-  const targets = lanes[0]?.targets ?? []
-  for (const lane of lanes) t.is(lane.targets.length, targets.length, 'the runs differ')
+  const scenes = await Promise.all(Array.from({ length: LANES }, () => Scene.make(options)))
+  const lanes = await alike(scenes, async (scene) => {
+    const roots = options.onSource ? [scene.source] : undefined
+    const targets = targetsOf(await scene.calls(options.calls, roots), options.calls)
+    // The probes ask what the file system can do: a failure there is an answer.
+    return { scene, points: targets.filter(({ call }) => !call.line.includes('"probe')) }
+  })
+  const targets = lanes[0]?.points ?? []
+  for (const lane of lanes) t.is(lane.points.length, targets.length, 'the runs differ')
   const cases = options.calls.flatMap((name) => {
     const all = Array.from(targets.keys()).filter((n) => targets[n]?.call.name === name)
     t.true(all.length > 0, `no ${name} can be aimed at`)
@@ -78,7 +76,7 @@ async function inject(
   await Promise.all(
     lanes.map(async (lane) => {
       for (let one = left.shift(); one !== undefined; one = left.shift()) {
-        const target = lane.targets[one.n]
+        const target = lane.points[one.n]
         if (target) broken.push(...(await failAndHeal(lane.scene, target, one)))
       }
     }),

@@ -1,7 +1,7 @@
 /** Cutting a scene's run off at one point after the other, and what has to hold each time. */
 
 import type { ExecutionContext } from 'ava'
-import { Scene, type SceneOptions } from './scene.js'
+import { alike, Scene, type SceneOptions } from './scene.js'
 import { pointsOf, sample, type Target } from './strace.js'
 
 /** Runs are mostly waiting for the start of node: two at a time use two cores. */
@@ -19,13 +19,17 @@ export interface Campaign extends SceneOptions {
 
 /** Kills the run at each point, then runs it to its end. Resolves with the number of points. */
 export async function campaign(t: ExecutionContext, options: Campaign): Promise<number> {
-  const lanes = await Promise.all(
+  const scenes = await Promise.all(
     Array.from({ length: LANES }, async () => {
       const scene = await Scene.make(options)
       await options.prepare?.(scene)
-      return { scene, ...pointsOf(await scene.calls()) }
+      return scene
     }),
   )
+  const lanes = await alike(scenes, async (scene) => ({
+    scene,
+    ...pointsOf(await scene.calls()),
+  }))
   const [first] = lanes
   if (first === undefined) throw new Error('no lanes')
   const total = first.points.length
