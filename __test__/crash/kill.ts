@@ -26,10 +26,11 @@ export async function campaign(t: ExecutionContext, options: Campaign): Promise<
       return scene
     }),
   )
-  const lanes = await alike(scenes, async (scene) => ({
-    scene,
-    ...pointsOf(await scene.calls()),
-  }))
+  const lanes = await alike(
+    scenes,
+    async (scene) => ({ scene, ...pointsOf(await scene.calls()) }),
+    ({ missed }) => missed <= options.missed,
+  )
   const [first] = lanes
   if (first === undefined) throw new Error('no lanes')
   const total = first.points.length
