@@ -93,6 +93,7 @@ rootTest(
     )
     const { stdout } = await host.run(['status'])
     t.regex(stdout, /^removed from source +1 file \(4.19 MB\) on drive 1 /m)
+    t.regex(stdout, /^not backed up +nothing$/m)
     t.regex(stdout, /^to be renamed +1 file \(4.19 MB\) on drive 1 /m)
     const plan = await host.run(['plan', source, '-o', second.path, '--delete'])
     ended(t, plan, 0)

@@ -6,7 +6,7 @@
 import type { ExecutionContext } from 'ava'
 import type { RunResult } from '../helpers/cli.js'
 import { rootTest } from '../helpers/root.js'
-import { alike, Scene, type SceneOptions } from './scene.js'
+import { Scene, type SceneOptions } from './scene.js'
 import { sample, type Target, targetsOf } from './strace.js'
 
 const LANES = 2
@@ -49,15 +49,18 @@ async function inject(
     readonly onSource?: boolean
   },
 ): Promise<void> {
-  const scenes = await Promise.all(Array.from({ length: LANES }, () => Scene.make(options)))
-  const lanes = await alike(scenes, async (scene) => {
-    const roots = options.onSource ? [scene.source] : undefined
-    const targets = targetsOf(await scene.calls(options.calls, roots), options.calls)
-    // The probes ask what the file system can do: a failure there is an answer.
-    return { scene, points: targets.filter(({ call }) => !call.line.includes('"probe')) }
-  })
+  const lanes = await Promise.all(
+    Array.from({ length: LANES }, async () => {
+      const scene = await Scene.make(options)
+      const roots = options.onSource ? [scene.source] : undefined
+      const targets = targetsOf(await scene.calls(options.calls, roots), options.calls)
+      // The probes ask what the file system can do: a failure there is an answer.
+      return { scene, points: targets.filter(({ call }) => !call.line.includes('"probe')) }
+    }),
+  )
+  // The lists may differ by a call or two (what was made within one second in one scene, and not in the other): a
+  // case is then at the next call.
   const targets = lanes[0]?.points ?? []
-  for (const lane of lanes) t.is(lane.points.length, targets.length, 'the runs differ')
   const cases = options.calls.flatMap((name) => {
     const all = Array.from(targets.keys()).filter((n) => targets[n]?.call.name === name)
     t.true(all.length > 0, `no ${name} can be aimed at`)

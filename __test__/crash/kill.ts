@@ -1,7 +1,7 @@
 /** Cutting a scene's run off at one point after the other, and what has to hold each time. */
 
 import type { ExecutionContext } from 'ava'
-import { alike, Scene, type SceneOptions } from './scene.js'
+import { Scene, type SceneOptions } from './scene.js'
 import { pointsOf, sample, type Target } from './strace.js'
 
 /** Runs are mostly waiting for the start of node: two at a time use two cores. */
@@ -19,40 +19,39 @@ export interface Campaign extends SceneOptions {
 
 /** Kills the run at each point, then runs it to its end. Resolves with the number of points. */
 export async function campaign(t: ExecutionContext, options: Campaign): Promise<number> {
-  const scenes = await Promise.all(
+  const lanes = await Promise.all(
     Array.from({ length: LANES }, async () => {
       const scene = await Scene.make(options)
       await options.prepare?.(scene)
-      return scene
+      // On a busy machine threads may touch the same names in an order in which few calls can be aimed at.
+      let seen = pointsOf(await scene.calls())
+      for (let left = 4; left > 0 && seen.missed > options.missed; left -= 1) {
+        seen = pointsOf(await scene.calls())
+      }
+      return { scene, ...seen }
     }),
-  )
-  const lanes = await alike(
-    scenes,
-    async (scene) => ({ scene, ...pointsOf(await scene.calls()) }),
-    ({ missed }) => missed <= options.missed,
   )
   const [first] = lanes
   if (first === undefined) throw new Error('no lanes')
-  const total = first.points.length
-  for (const { points, missed } of lanes) {
-    t.is(points.length, total, 'the runs differ from each other')
+  for (const { missed } of lanes) {
     t.true(missed <= options.missed, `${missed} states cannot be reached`)
   }
-  const chosen = sample(Array.from(first.points.keys()), options.most)
-  const left = [...chosen]
   const broken: string[] = []
+  let killed = 0
   await Promise.all(
-    lanes.map(async ({ scene, points }) => {
-      for (let n = left.shift(); n !== undefined; n = left.shift()) {
-        const target = points[n]
-        if (target) broken.push(...(await killAndFinish(scene, target)))
+    lanes.map(async ({ scene, points }, lane) => {
+      // Each goes by its own list: what was made within one second in one scene was not in the other, perhaps.
+      const own = sample(points, options.most).filter((_, n) => n % LANES === lane)
+      for (const target of own) {
+        killed += 1
+        broken.push(...(await killAndFinish(scene, target)))
       }
     }),
   )
-  t.log(`${chosen.length} of ${total} points, ${first.missed} states left out`)
+  t.log(`${killed} of ${first.points.length} points, ${first.missed} states left out`)
   // All of them, not the first: which points break is half of the diagnosis.
   t.deepEqual(broken, [])
-  return chosen.length
+  return killed
 }
 
 /** Kills the run there and runs it again; what did not hold. */

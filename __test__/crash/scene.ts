@@ -407,20 +407,3 @@ function secondVersion(root: string): void {
   write(root, 'new/holes', 'x')
   fs.truncateSync(path.join(root, 'new/holes'), 600_000)
 }
-
-/**
- * Looks at all scenes until what is seen has the same number of points in each and will do, some times at most: on
- * a machine that is busy a group of files may be flushed by the clock, which makes two calls more, or threads may
- * touch the same names in another order.
- */
-export async function alike<T extends { readonly points: readonly unknown[] }>(
-  scenes: readonly Scene[],
-  look: (scene: Scene) => Promise<T>,
-  willDo: (seen: T) => boolean = () => true,
-): Promise<T[]> {
-  for (let left = 4; ; left -= 1) {
-    const seen = await Promise.all(scenes.map(look))
-    const same = new Set(seen.map(({ points }) => points.length)).size <= 1
-    if (left === 0 || (same && seen.every(willDo))) return seen
-  }
-}

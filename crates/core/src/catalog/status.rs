@@ -220,7 +220,9 @@ impl Catalog {
                 // By their digests, or under a name that it had, more may hold it.
                 on = self.copies_of(dir, name)?.into();
             }
-            status.add(&entry, &of_entry, on);
+            // A directory of another name comes onto its drive with what is renamed into it.
+            let waits_for_rename = any_moves && entry.kind == Kind::Dir as u8;
+            status.add(&entry, &of_entry, on, waits_for_rename);
         }
         Ok(status)
     }
@@ -278,8 +280,8 @@ impl Status {
         u64::from(bits.count_ones())
     }
 
-    /// `current`: in how many copies it is.
-    fn add(&mut self, e: &Entry, copies: &[Version], current: u64) {
+    /// `current`: in how many copies it is; `waits_for_rename`: nothing is to be copied for it.
+    fn add(&mut self, e: &Entry, copies: &[Version], current: u64, waits_for_rename: bool) {
         const FILE: u8 = Kind::File as u8;
         let in_source = e.seen && !e.gone;
         let on_retired = copies
@@ -303,7 +305,7 @@ impl Status {
                 } else if current > 0 && current < self.copies {
                     self.fewer.add(e.size);
                 }
-            } else if e.need != 0 {
+            } else if e.need != 0 && !waits_for_rename {
                 self.waiting_others += 1;
             }
         }
