@@ -8,7 +8,7 @@ import type { AdoptOptions } from '../adopt/options.js'
 import { usageError } from '../errors.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { type CommandFacts, RunCommand, TALK_VALUES } from './base.js'
-import { namedOption, pathList, pathOption, twice } from './values.js'
+import { namedOption, outputList, pathList, pathOption } from './values.js'
 
 /** `multivolumecopy adopt -o OUTPUT [SRC...]`. */
 export class AdoptCommand extends RunCommand {
@@ -81,12 +81,8 @@ export class AdoptCommand extends RunCommand {
 
   /** The options, checked. */
   adoptOptions(): AdoptOptions {
-    const outputs = pathList('-o', this.outputs)
-    if (outputs.length === 0) {
-      throw usageError('no output', 'Say with -o where the drive is mounted: -o /mnt/usb')
-    }
-    const again = twice(outputs, this.context.cwd)
-    if (again !== undefined) throw usageError(`-o is given twice for ${again}`)
+    const hint = 'Say with -o where the drive is mounted: -o /mnt/usb'
+    const outputs = outputList(this.outputs, this.context.cwd, hint)
     const sources = pathList('SRC', this.sources)
     if (sources.length > 0 && this.jobFile !== undefined) {
       throw usageError('a job file takes the place of sources', 'Give either SRC or -f JOBFILE.')

@@ -17,7 +17,7 @@ import { usageError } from '../errors.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { amountOption, SIZE_HELP, sizeOption } from '../size.js'
 import { type CommandFacts, RunCommand, TALK_VALUES } from './base.js'
-import { FilterOptions, namedOption, pathList, pathOption, twice } from './values.js'
+import { FilterOptions, namedOption, outputList, pathList, pathOption } from './values.js'
 
 const isIndex = cascade(isNumber(), [isInteger(), isInInclusiveRange(0, Number.MAX_SAFE_INTEGER)])
 const isWorkers = cascade(isNumber(), [isInteger(), isInInclusiveRange(1, 64)])
@@ -348,13 +348,9 @@ export class CopyCommand extends RunCommand {
 
   /** `-o`, checked. */
   checkedOutputs(): string[] {
-    const outputs = pathList('-o', this.outputs)
-    if (outputs.length === 0 && !this.mayLackOutput) {
-      throw usageError('no output', 'Say with -o where the drive is mounted: -o /mnt/usb')
-    }
-    const again = twice(outputs, this.context.cwd)
-    if (again !== undefined) throw usageError(`-o is given twice for ${again}`)
-    return outputs
+    if (this.outputs.length === 0 && this.mayLackOutput) return []
+    const hint = 'Say with -o where the drive is mounted: -o /mnt/usb'
+    return outputList(this.outputs, this.context.cwd, hint)
   }
 
   private checkIndexes(): void {

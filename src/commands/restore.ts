@@ -5,7 +5,7 @@ import { usageError } from '../errors.js'
 import { Exit, type ExitCode } from '../exit.js'
 import type { ExistingPolicy, RestoreOptions } from '../restore/options.js'
 import { type CommandFacts, RunCommand, TALK_VALUES } from './base.js'
-import { namedOption, pathList, pathOption, twice } from './values.js'
+import { namedOption, outputList, pathList, pathOption } from './values.js'
 
 export class RestoreCommand extends RunCommand {
   static override paths = [['restore']]
@@ -85,12 +85,8 @@ export class RestoreCommand extends RunCommand {
 
   /** The options, checked. */
   restoreOptions(): RestoreOptions {
-    const outputs = pathList('-o', this.outputs)
-    if (outputs.length === 0) {
-      throw usageError('no output', 'Say with -o where a drive is mounted, or will be: -o /mnt/usb')
-    }
-    const again = twice(outputs, this.context.cwd)
-    if (again !== undefined) throw usageError(`-o is given twice for ${again}`)
+    const hint = 'Say with -o where a drive is mounted, or will be: -o /mnt/usb'
+    const outputs = outputList(this.outputs, this.context.cwd, hint)
     const to = pathOption('--to', this.to)
     if (to === undefined) {
       throw usageError('no destination', 'Say with --to where the files are to go: --to /srv/data')

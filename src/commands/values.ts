@@ -54,8 +54,17 @@ export function pathList(option: string, paths: readonly string[]): string[] {
   return paths.map((path) => pathOption(option, path) as string)
 }
 
+/** `-o`, of which at least one is needed: `hint` says what it is for. Throws `UserError`. */
+export function outputList(paths: readonly string[], cwd: string, hint: string): string[] {
+  const outputs = pathList('-o', paths)
+  if (outputs.length === 0) throw usageError('no output', hint)
+  const again = twice(outputs, cwd)
+  if (again !== undefined) throw usageError(`-o is given twice for ${again}`)
+  return outputs
+}
+
 /** The first path of the list that names the same place as an earlier one, displayed. */
-export function twice(paths: readonly string[], cwd: string): string | undefined {
+function twice(paths: readonly string[], cwd: string): string | undefined {
   const seen = new Set<string>()
   for (const path of paths) {
     const full = resolve(cwd, path)

@@ -14,11 +14,12 @@ import { surveyDrive } from '../native/adopt.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Adopted, Catalog, Closed } from '../native/set.js'
 import type { PathFacts } from '../native/volume.js'
-import { counted, driveName } from '../set/messages.js'
+import { tellErrors } from '../set/faults.js'
+import { counted, driveName, rfc3339 } from '../set/messages.js'
 import { describe } from '../volume/look.js'
-import { type Drives, type Mounted, refusedOutput, rfc3339 } from './drives.js'
+import { type Drives, type Mounted, refusedOutput } from './drives.js'
 import type { CopyOptions } from './options.js'
-import { type RunTally, tellErrors } from './tally.js'
+import type { RunTally } from './tally.js'
 
 /** What has to be free on a drive beside the lists, in bytes. */
 const MARGIN = 256 * 1024

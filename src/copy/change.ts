@@ -11,12 +11,13 @@ import { displayName, type FsName } from '../native/names.js'
 import type { Catalog } from '../native/set.js'
 import { type Mount, mounts, type PathFacts } from '../native/volume.js'
 import { askForVolume } from '../prompt/questions.js'
-import { agreed, counted, driveName } from '../set/messages.js'
-import { callAttention, mountKey, nextMounts, runHook, unmountAll } from '../volume/arrival.js'
+import { agreed, counted, driveName, listVolumes } from '../set/messages.js'
+import { callAttention, newMounts, nextMounts, runHook, unmountAll } from '../volume/arrival.js'
 import type { Verdict } from '../volume/facts.js'
 import { describe, type Look } from '../volume/look.js'
+import { typedPath } from '../volume/place.js'
 import { copyOf, otherCopy } from './copies.js'
-import { type Drives, listVolumes, type Mounted, refusedOutput, typedPath } from './drives.js'
+import { type Drives, type Mounted, refusedOutput } from './drives.js'
 import type { CopyOptions } from './options.js'
 
 /** What is to be written next. */
@@ -199,9 +200,8 @@ export class DriveChange {
       for (const line of 'expected' in tried ? [] : news) context.report.note(line)
       for (const line of news) told.add(line)
     }
-    const old = new Set(before.map(mountKey))
-    for (const mount of now) {
-      if (old.has(mountKey(mount)) || outputs.includes(mount.mountPoint) || mount.readOnly) continue
+    for (const mount of newMounts(before, now, outputs)) {
+      if (mount.readOnly) continue
       const { verdict } = await drives.look(mount.mountPoint)
       if (verdict.kind !== 'volume-of-set' || !this.#fits(verdict, wanted)) continue
       const tried = await this.#try(mount.mountPoint, wanted, false)
@@ -261,10 +261,8 @@ export class DriveChange {
     now: readonly Mount[],
     wanted: Wanted,
   ): Promise<Mounted | undefined> {
-    const old = new Set(before.map(mountKey))
-    for (const mount of now) {
-      if (old.has(mountKey(mount)) || this.#p.outputs.includes(mount.mountPoint) || mount.readOnly)
-        continue
+    for (const mount of newMounts(before, now, this.#p.outputs)) {
+      if (mount.readOnly) continue
       const seen = await this.#p.drives.look(mount.mountPoint)
       if (!this.#fits(seen.verdict, wanted)) continue
       const question = `A drive has been mounted at ${displayName(mount.mountPoint)}. Use it?`

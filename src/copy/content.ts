@@ -8,10 +8,11 @@
 import { availableParallelism } from 'node:os'
 import type { RunContext } from '../context.js'
 import type { Catalog, Sameness, Tally } from '../native/set.js'
+import { tellErrors } from '../set/faults.js'
 import { counted } from '../set/messages.js'
 import { formatSize } from '../size.js'
 import type { CopyOptions } from './options.js'
-import { type RunTally, tellErrors } from './tally.js'
+import type { RunTally } from './tally.js'
 
 /** What the options say of when a file is unchanged. */
 export function samenessOf(options: CopyOptions): Sameness {

@@ -16,7 +16,7 @@ import type { Catalog, OpenDrive, SetInfo, Volume } from '../native/set.js'
 import { inspect, type PathFacts } from '../native/volume.js'
 import type { VolumeSpace } from '../plan/ledger.js'
 import { refusedNames } from '../plan/names.js'
-import { counted, driveName } from '../set/messages.js'
+import { rfc3339 } from '../set/messages.js'
 import { PROGRAM, version } from '../version.js'
 import type { JudgeContext, Verdict } from '../volume/facts.js'
 import { describe, describeWarning, type Look, look } from '../volume/look.js'
@@ -312,11 +312,6 @@ function rewriteOf(volume: Volume | undefined): number {
   return (volume?.files ?? 0) * 480
 }
 
-/** A date as the formats on the drive have it: RFC 3339, UTC, whole seconds. */
-export function rfc3339(date: Date): string {
-  return `${date.toISOString().slice(0, 19)}Z`
-}
-
 /** The error for an output that can never be one, whatever is mounted there. */
 export function refusedOutput(
   verdict: Verdict,
@@ -330,18 +325,4 @@ export function refusedOutput(
       ? Exit.driveFailed
       : Exit.needed
   return new UserError(sentence, { exit, hint })
-}
-
-/** The drives of a set, a line each, for `l` at the prompt. */
-export function listVolumes(volumes: readonly Volume[], size: (bytes: number) => string): string[] {
-  return volumes.map((v) => {
-    const state = v.fate !== '' ? v.fate : v.state === 'complete' ? 'complete' : 'not finished'
-    const name = driveName(v.number, v.label)
-    return `  ${name}: ${counted(v.files, 'file')}, ${size(v.bytes)}, ${size(v.available)} free, ${state}`
-  })
-}
-
-/** A path that the user typed, against the working directory. */
-export function typedPath(cwd: FsName, typed: string): FsName {
-  return path.resolve(cwd, typed)
 }

@@ -9,10 +9,10 @@ import type { RunContext } from '../context.js'
 import { listBytes, listIsStale } from '../native/adopt.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, Closed } from '../native/set.js'
-import { driveName } from '../set/messages.js'
+import { tellErrors } from '../set/faults.js'
+import { driveName, rfc3339 } from '../set/messages.js'
 import { copyOf } from './copies.js'
-import { type Drives, type Mounted, rfc3339 } from './drives.js'
-import { tellErrors } from './tally.js'
+import type { Drives, Mounted } from './drives.js'
 
 /** What has to be free on a drive, in bytes, beside a new list of the set. */
 const LIST_MARGIN = 256 * 1024

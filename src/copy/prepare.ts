@@ -10,13 +10,13 @@ import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
 import { type Catalog, jobFileRoots, type Rule, rulesOf, type Tally } from '../native/set.js'
 import { inspect } from '../native/volume.js'
-import { nativeToUser } from '../set/faults.js'
+import { nativeToUser, tellErrors } from '../set/faults.js'
 import { describe } from '../volume/look.js'
 import { compareContent, samenessOf } from './content.js'
 import type { CopyOptions } from './options.js'
 import { scanSources } from './scan.js'
 import { type GivenSource, type JoinedSource, joinSources, lookAtSources } from './sources.js'
-import { type RunTally, tellErrors } from './tally.js'
+import type { RunTally } from './tally.js'
 
 /** File systems that never compress, so that fewer bytes allocated than there are mean holes. */
 const NO_COMPRESSION = /^(ext[234]|xfs|tmpfs)$/

@@ -13,13 +13,13 @@ import { UserError } from '../errors.js'
 import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, Rule, Tally } from '../native/set.js'
-import { nativeToUser } from '../set/faults.js'
+import { nativeToUser, tellErrors } from '../set/faults.js'
 import { agreed, counted } from '../set/messages.js'
 import { ensureStateDirectory, stateDirectory } from '../set/state.js'
 import { compareContent, samenessOf } from './content.js'
 import { type CopyOptions, DEFAULT_JOB_FILE } from './options.js'
 import { fileSystemId, type JoinedSource } from './sources.js'
-import { type RunTally, tellErrors } from './tally.js'
+import type { RunTally } from './tally.js'
 
 /** Paths that are gone and are shown. */
 const NAMED = 20

@@ -1,9 +1,8 @@
 /** What a run has done so far: the numbers behind the summary and the exit code. */
 
 import { Exit, type ExitCode, mergeExit } from '../exit.js'
-import type { FileError } from '../native/job.js'
 import type { CopyOutcome } from '../native/set.js'
-import type { Reporter, VolumeName } from '../report/reporter.js'
+import type { VolumeName } from '../report/reporter.js'
 
 /** Running totals of one run. */
 export class RunTally {
@@ -38,21 +37,5 @@ export class RunTally {
     if (this.failed > 0 || this.unreadable > 0 || unplaced) codes.push(Exit.partial)
     if (this.vanished > 0) codes.push(Exit.vanished)
     return mergeExit(codes)
-  }
-}
-
-/** Tells the failures of single files as they come. */
-export function tellErrors(report: Reporter, volume?: VolumeName) {
-  return (errors: readonly FileError[]): void => {
-    for (const error of errors) {
-      report.event({
-        type: 'file-error',
-        path: error.path,
-        doing: error.doing,
-        code: error.fault,
-        message: error.message,
-        ...(volume === undefined ? {} : { volume }),
-      })
-    }
   }
 }

@@ -12,6 +12,7 @@ import { displayName, type FsName } from '../native/names.js'
 import { countFindings, repairDrive } from '../native/repair.js'
 import type { Catalog, CopyOutcome } from '../native/set.js'
 import type { WaitingVolume } from '../report/reporter.js'
+import { tellErrors } from '../set/faults.js'
 import { counted, driveName } from '../set/messages.js'
 import type { Look } from '../volume/look.js'
 import { copyOf } from './copies.js'
@@ -21,7 +22,7 @@ import type { CopyOptions } from './options.js'
 import { waitingOf } from './planned.js'
 import type { PlanInForce } from './planning.js'
 import type { Removal } from './scan.js'
-import { type RunTally, tellErrors } from './tally.js'
+import type { RunTally } from './tally.js'
 
 /** What was done on a drive before the copying. */
 export interface AppliedNow {

@@ -7,15 +7,16 @@
 import path from 'node:path'
 import prettyBytes from 'pretty-bytes'
 import type { RunContext } from '../context.js'
-import { type Drives, listVolumes, typedPath } from '../copy/drives.js'
+import type { Drives } from '../copy/drives.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { CancelledError } from '../native/errors.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { FromDrive } from '../native/repair.js'
 import type { Catalog } from '../native/set.js'
 import { askForVolume } from '../prompt/questions.js'
-import { counted, driveName } from '../set/messages.js'
+import { counted, driveName, listVolumes } from '../set/messages.js'
 import { describe, look } from '../volume/look.js'
+import { typedPath } from '../volume/place.js'
 import type { RepairOptions } from './options.js'
 
 /** What a volume has of what is needed. */

@@ -7,13 +7,14 @@
 
 import prettyBytes from 'pretty-bytes'
 import type { RunContext } from '../context.js'
-import { listVolumes, typedPath } from '../copy/drives.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog } from '../native/set.js'
 import { type Mount, mounts, type PathFacts } from '../native/volume.js'
 import { askForVolume } from '../prompt/questions.js'
-import { agreed, counted, driveName } from '../set/messages.js'
+import { agreed, counted, driveName, listVolumes } from '../set/messages.js'
+import { newMounts } from '../volume/arrival.js'
 import { describe, look } from '../volume/look.js'
+import { typedPath } from '../volume/place.js'
 import type { Share } from './cover.js'
 import { keepApart } from './destination.js'
 
@@ -184,11 +185,7 @@ export class Shelf {
     wanted: readonly Share[],
     named: (number: number) => string,
   ): Promise<Found | undefined> {
-    // The kernel gives the number of a mount that has gone to the next one.
-    const key = ({ id, device, mountPoint }: Mount): string => `${id} ${device} ${mountPoint}`
-    const old = new Set(before.map(key))
-    for (const mount of now) {
-      if (old.has(key(mount)) || this.#p.outputs.includes(mount.mountPoint)) continue
+    for (const mount of newMounts(before, now, this.#p.outputs)) {
       const seen = await this.#look(mount.mountPoint)
       if (!('drive' in seen)) continue
       const { number } = seen.drive

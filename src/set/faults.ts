@@ -1,8 +1,10 @@
-/** What a failure of the engine means to the user: a sentence, what to do next, and the exit code. */
+/** What a failure means to the user: of the engine a sentence, what to do next, and the exit code; of a file an event. */
 
 import { UserError } from '../errors.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { NativeError } from '../native/errors.js'
+import type { FileError } from '../native/job.js'
+import type { Reporter, VolumeName } from '../report/reporter.js'
 
 /** Exit code and advice for each code that is the user's business. */
 const MEANING: Partial<Record<string, { exit: ExitCode; hint?: string }>> = {
@@ -47,4 +49,20 @@ export function nativeToUser(error: unknown, io: ExitCode = Exit.driveFailed): u
 function sentence(message: string): string {
   const text = message.charAt(0).toUpperCase() + message.slice(1)
   return /[.!?]$/.test(text) ? text : `${text}.`
+}
+
+/** Tells the failures of single files as they come. */
+export function tellErrors(report: Reporter, volume?: VolumeName) {
+  return (errors: readonly FileError[]): void => {
+    for (const error of errors) {
+      report.event({
+        type: 'file-error',
+        path: error.path,
+        doing: error.doing,
+        code: error.fault,
+        message: error.message,
+        ...(volume === undefined ? {} : { volume }),
+      })
+    }
+  }
 }

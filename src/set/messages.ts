@@ -1,8 +1,9 @@
-/** Words and questions of a run that stand in more than one place. */
+/** Words, dates and questions of a run that stand in more than one place. */
 
 import type { RunContext } from '../context.js'
 import { CancelledError } from '../native/errors.js'
 import { displayName } from '../native/names.js'
+import type { Volume } from '../native/set.js'
 import { confirm } from '../prompt/questions.js'
 import { volumeText } from '../report/render.js'
 
@@ -28,4 +29,18 @@ export async function agreed(
   const answer = await confirm(prompter, question, fallback)
   if (stop.requested) throw new CancelledError()
   return answer === 'yes'
+}
+
+/** The drives of a set, a line each, for `l` at the prompt. */
+export function listVolumes(volumes: readonly Volume[], size: (bytes: number) => string): string[] {
+  return volumes.map((v) => {
+    const state = v.fate !== '' ? v.fate : v.state === 'complete' ? 'complete' : 'not finished'
+    const name = driveName(v.number, v.label)
+    return `  ${name}: ${counted(v.files, 'file')}, ${size(v.bytes)}, ${size(v.available)} free, ${state}`
+  })
+}
+
+/** A date as the formats on the drive have it: RFC 3339, UTC, whole seconds. */
+export function rfc3339(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}Z`
 }

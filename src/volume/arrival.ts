@@ -84,8 +84,18 @@ function failed(how: string, cause?: unknown): UserError {
 }
 
 /** What tells two states of the mount table apart: the kernel gives the number of a mount that went to the next. */
-export function mountKey({ id, device, mountPoint }: Mount): string {
+function mountKey({ id, device, mountPoint }: Mount): string {
   return `${id} ${device} ${mountPoint}`
+}
+
+/** What was mounted between two looks, but for what is mounted at one of the `known` places. */
+export function newMounts(
+  before: readonly Mount[],
+  now: readonly Mount[],
+  known: readonly FsName[],
+): Mount[] {
+  const old = new Set(before.map(mountKey))
+  return now.filter((mount) => !old.has(mountKey(mount)) && !known.includes(mount.mountPoint))
 }
 
 /**

@@ -1,6 +1,8 @@
-/** A mounted drive as the addon takes it that reads what the drive says of itself. */
+/** Where a drive is: a mounted one as the addon takes it that reads what it says of itself, and a path that was typed. */
 
+import path from 'node:path'
 import type { LearnOptions } from '../native/adopt.js'
+import type { FsName } from '../native/names.js'
 import type { PathFacts } from '../native/volume.js'
 
 /** The drive with these facts. */
@@ -18,4 +20,9 @@ export function placeOf(facts: PathFacts): LearnOptions {
     inodesFree: facts.space?.freeInodes ?? 0,
     hasLinks: !/fat|msdos/.test(fsType),
   }
+}
+
+/** A path that the user typed, against the working directory. */
+export function typedPath(cwd: FsName, typed: string): FsName {
+  return path.resolve(cwd, typed)
 }
