@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use multivolumecopy_core::catalog;
 use multivolumecopy_core::engine::setlist::List;
-use multivolumecopy_core::engine::{adopt, apply, close, copy, drive, foreign, readback, recover};
+use multivolumecopy_core::engine::{adopt, apply, close, copy, drive, recover};
 use multivolumecopy_core::error::{Code, Error as CoreError, Result as CoreResult};
 use multivolumecopy_core::format::volumejson::{self, SetRef, VolumeJson, VolumeRef};
 use napi::bindgen_prelude::*;
@@ -89,33 +89,6 @@ pub struct AppliedJs {
     pub mended: f64,
     /// Entries left because they are not what was recorded.
     pub left: f64,
-}
-
-/// What reading back came to.
-#[napi(object, object_from_js = false)]
-pub struct ReadBackJs {
-    /// Regular files that were read.
-    pub files: f64,
-    /// Bytes of their content.
-    pub bytes: f64,
-    /// Files that are not as they were written.
-    pub bad: f64,
-}
-
-/// What is on a drive that the set knows nothing about.
-#[napi(object, object_from_js = false)]
-pub struct ForeignJs {
-    /// Everything but directories.
-    pub files: f64,
-    /// Bytes of regular files.
-    pub bytes: f64,
-    /// Directories.
-    pub directories: f64,
-    /// What could not be removed.
-    pub left: f64,
-    /// The first paths, below the drive's root.
-    #[napi(ts_type = "string[]")]
-    pub names: Vec<FsName>,
 }
 
 /// How to write a volume.
@@ -322,58 +295,6 @@ impl OpenDrive {
                     removed_bytes: a.removed_bytes as f64,
                     mended: a.mended as f64,
                     left: a.left as f64,
-                })
-            },
-        )
-    }
-
-    /// Reads back from the device what was written on the drive; what is not as it was written is a finding then.
-    #[napi(
-        catch_unwind,
-        ts_return_type = "{ job: Job; done: Promise<ReadBackJs> }"
-    )]
-    pub fn read_back<'env>(&self, env: &'env Env, catalog: &Catalog) -> Result<Started<'env>> {
-        self.job(
-            env,
-            "mvc-readback",
-            catalog,
-            move |drive, catalog, cancel, progress| {
-                let r = readback::read_back(drive, catalog, cancel, progress)?;
-                Ok(ReadBackJs {
-                    files: r.files as f64,
-                    bytes: r.bytes as f64,
-                    bad: r.bad as f64,
-                })
-            },
-        )
-    }
-
-    /// What stands on the drive and is none of ours; removed where `remove` is true.
-    #[napi(
-        catch_unwind,
-        ts_return_type = "{ job: Job; done: Promise<ForeignJs> }"
-    )]
-    pub fn foreign<'env>(
-        &self,
-        env: &'env Env,
-        catalog: &Catalog,
-        remove: bool,
-    ) -> Result<Started<'env>> {
-        self.job(
-            env,
-            "mvc-foreign",
-            catalog,
-            move |drive, catalog, cancel, progress| {
-                let f = match remove {
-                    true => foreign::remove(drive, catalog, cancel, progress)?,
-                    false => foreign::find(drive, catalog, cancel, progress)?,
-                };
-                Ok(ForeignJs {
-                    files: f.files as f64,
-                    bytes: f.bytes as f64,
-                    directories: f.directories as f64,
-                    left: f.left as f64,
-                    names: f.names.into_iter().map(FsName).collect(),
                 })
             },
         )

@@ -10,6 +10,7 @@ pub mod digests;
 pub mod drive;
 pub mod error;
 pub mod fate;
+pub mod inspection;
 pub mod job;
 pub mod mirror;
 pub mod name;
