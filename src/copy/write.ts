@@ -12,7 +12,7 @@ import type { RunContext } from '../context.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { CancelledError } from '../native/errors.js'
 import { inHand, type Progress as JobProgress } from '../native/job.js'
-import type { FsName } from '../native/names.js'
+import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, CopyOutcome, Tally } from '../native/set.js'
 import type { PlanSummary } from '../plan/page.js'
 import type { SummaryEvent, VolumeName } from '../report/reporter.js'
@@ -232,6 +232,9 @@ export class VolumeWriter {
       newToo: shares.some(({ number }) => !volumes.some((v) => v.number === number)),
       alsoGood: new Set(shares.map(({ number }) => number)),
       copy: this.#copy,
+      roomForAll: shares
+        .filter(({ number }) => !volumes.some((one) => one.number === number))
+        .reduce((sum, { cost, bytes }) => sum + Math.max(cost, bytes), 0),
     }
     const mounted = await this.#change.obtain(wanted, full)
     if (mounted.fresh && options.label !== undefined) this.#labelUsed = true
@@ -333,9 +336,11 @@ export class VolumeWriter {
     const { isMountPoint, mount } = mounted.facts
     if (isMountPoint && mount !== undefined) this.#doneAt.add(mount.mountPoint)
     const text = `${driveName(volume.number, volume.label)} is done: everything on it is durable. It may be unplugged now.`
+    // Its case says nothing yet.
+    const label = mounted.fresh ? ` Write "${displayName(volume.label)}" on its case.` : ''
     return {
       number: volume.number,
-      text: text.replace(/^d/, 'D'),
+      text: text.replace(/^d/, 'D') + label,
       mountPoints: this.#doneAt,
     }
   }
