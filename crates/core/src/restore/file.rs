@@ -193,7 +193,10 @@ impl Restorer<'_> {
         let dead = || Fail::Target(dead());
         let (mut pos, mut begun) = (0u64, 0u64);
         let mut data_end = if sparse && native { 0 } else { u64::MAX };
+        let progress = self.progress;
+        let part = progress.in_hand(path, meta.size);
         loop {
+            part.at(pos);
             if self.cancel.is_stopped() {
                 return Err(Fail::Cancelled);
             }
