@@ -58,6 +58,7 @@ export interface Looked extends Prepared {
 export function join(r: Looked): JoinedSource[] {
   if (r.options.copies !== undefined) r.catalog.setCopies(r.options.copies)
   if (r.options.digest !== undefined) r.catalog.setDigest(r.options.digest)
+  if (r.options.startHere !== undefined) r.catalog.setStartHere(r.options.startHere)
   return joinSources(r.catalog, r.sources, r.options.flatten || r.fromJobFile)
 }
 

@@ -21,6 +21,10 @@ const LINE: u64 = 110;
 /// The lines that are not about entries, about.
 const HEAD: u64 = 4096;
 
+/// About what START-HERE.html takes by itself, and a line of its parts beside the names in it.
+const PAGE: u64 = 40 * 1024;
+const PAGE_LINE: u64 = 36;
+
 impl Catalog {
     /// The revision of what the lists tell, from 1.
     ///
@@ -107,7 +111,53 @@ impl Catalog {
         let lines = entries as u64 * LINE + paths as u64;
         let projected = HEAD + lines * u64::from(self.copies());
         // What lies on several volumes has several lines: the last list knows.
-        Ok(projected.max(self.list_bytes()?))
+        let list = projected.max(self.list_bytes()?);
+        let page = PAGE + entries as u64 * PAGE_LINE + paths as u64;
+        Ok(list + if self.has_start_here()? { page } else { 0 })
+    }
+
+    /// Whether the drives get a START-HERE.html; so it is where nobody has chosen.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn has_start_here(&self) -> Result<bool> {
+        Ok(self.number_in_meta("start_here")? != Some(0))
+    }
+
+    /// Notes whether they get one from now on.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn set_start_here(&self, wanted: bool) -> Result<()> {
+        if self.has_start_here()? != wanted {
+            self.set_in_meta("start_here", wanted.into())?;
+            self.raise_revision()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the set has an entry of this name at the drives' root, in any spelling of ASCII letters: on some
+    /// file systems all of them are one file.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn has_at_root(&self, name: &[u8]) -> Result<bool> {
+        let name = name.to_ascii_lowercase();
+        let mut stmt = self.conn.prepare_cached(
+            "SELECT name FROM entry WHERE dir = ?1 AND length(name) IN (?2, ?2 + 1)",
+        )?;
+        let mut rows = stmt.query(params![super::ROOT_DIR, name.len() as i64])?;
+        while let Some(row) = rows.next()? {
+            let found: Vec<u8> = row.get(0)?;
+            if found
+                .strip_suffix(b"/")
+                .unwrap_or(&found)
+                .eq_ignore_ascii_case(&name)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn number_in_meta(&self, key: &str) -> Result<Option<i64>> {

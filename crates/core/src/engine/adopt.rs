@@ -303,7 +303,9 @@ pub fn count_files(drive: &Drive, cancel: &CancelToken, progress: &Progress) -> 
             Ok(())
         },
     )?;
-    Ok(files)
+    // A page of ours, where its set is not known any more.
+    let page = crate::page::stands(drive.root.as_fd());
+    Ok(files - u64::from(page && files > 0))
 }
 
 fn record(

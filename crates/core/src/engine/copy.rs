@@ -113,6 +113,7 @@ pub fn copy_volume(
     progress
         .phase
         .store(1, std::sync::atomic::Ordering::Relaxed);
+    super::starthere::make_way(drive, catalog)?;
     drive.begin_ballast();
     let shared = drive.share();
     let mut losses: HashMap<&'static str, u64> = HashMap::new();

@@ -36,5 +36,6 @@ pub mod repair;
 mod repairer;
 pub mod setlist;
 mod special;
+pub mod starthere;
 mod sumsfile;
 mod writer;
