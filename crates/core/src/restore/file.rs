@@ -27,7 +27,7 @@ impl Restorer<'_> {
     /// Brings the content of a file into a temp file; gives its number, and whether further names of it may come.
     pub(super) fn file(&mut self, placed: &Placed, dest: &[u8]) -> Result<(u64, bool), Fail> {
         let item = &placed.item;
-        let path = self.on_drive(&item.path);
+        let path = self.on_drive(item.on_drive());
         let from = self.open_file(item, &path)?;
         let meta = sys::stat_fd(from.as_fd())
             .at("looking at", &path)
@@ -67,7 +67,7 @@ impl Restorer<'_> {
     }
 
     fn open_file(&mut self, item: &Item, path: &[u8]) -> Result<OwnedFd, Fail> {
-        let (dir, name) = self.source(&item.path)?;
+        let (dir, name) = self.source(item.on_drive())?;
         // Looked at first: to open a device may do something, and a fifo has nothing to give.
         let meta = sys::stat_at(dir, name)
             .at("looking at", path)
