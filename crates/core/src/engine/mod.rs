@@ -26,6 +26,7 @@ pub mod hash;
 pub mod learn;
 mod look;
 mod moves;
+mod part;
 pub mod origin;
 pub(crate) mod own;
 mod pool;

@@ -207,6 +207,7 @@ fn write(
                 mtime: held.mtime,
                 rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
                 volume: held.volume,
+                part: held.part,
             })?;
         }
     }
@@ -243,6 +244,7 @@ fn write_planned(
                 mtime,
                 rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
                 volume,
+                part: None,
             })?;
         }
     }

@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 
+use super::part::{Part, WirePart};
 use super::text::{
     FromText, Text, hex_digit, json_message, json_text, parse_hex32, push_hex, push_u64, short,
 };
@@ -107,6 +108,8 @@ pub struct Item {
     pub rdev: Option<(u32, u32)>,
     /// False: recorded here only, because the drive's file system cannot hold it.
     pub stored: bool,
+    /// Which part of a file it is, where it is one.
+    pub part: Option<Part>,
 }
 
 impl Item {
@@ -138,6 +141,13 @@ impl Item {
                 path_fault(link).map(|fault| format!("the hard-linked path {fault}"))
             })
             .or_else(|| self.field_fault().map(str::to_owned))
+            .or_else(|| {
+                let fault = match self.kind {
+                    Kind::File => self.part.as_ref()?.fault(&self.path, self.size),
+                    _ => self.part.and(Some("only a file is a part of one")),
+                };
+                fault.map(str::to_owned)
+            })
     }
 
     fn field_fault(&self) -> Option<&'static str> {
@@ -206,6 +216,10 @@ impl Item {
         if !self.stored {
             out.extend_from_slice(b",\"stored\":false");
         }
+        if let Some(part) = &self.part {
+            out.extend_from_slice(b",\"part\":");
+            part.encode(&self.path, out);
+        }
         out.push(b'}');
     }
 
@@ -241,6 +255,7 @@ pub(super) struct WireItem {
     rdev: Option<(u32, u32)>,
     #[serde(default = "yes")]
     stored: bool,
+    part: Option<WirePart>,
 }
 
 fn yes() -> bool {
@@ -250,6 +265,10 @@ fn yes() -> bool {
 impl WireItem {
     /// The item, checked.
     pub(super) fn into_item(self) -> Result<Item, String> {
+        let part = match self.part {
+            Some(part) => Some(part.into_part(&self.path.0)?),
+            None => None,
+        };
         let item = Item {
             path: self.path.0,
             kind: self.kind.0,
@@ -263,6 +282,7 @@ impl WireItem {
             link: self.link.map(|l| l.0),
             rdev: self.rdev,
             stored: self.stored,
+            part,
         };
         match item.fault() {
             None => Ok(item),

@@ -49,6 +49,7 @@ fn entry(path: &[u8], volume: u32) -> ListedEntry {
         },
         rdev: None,
         volume,
+        part: None,
     }
 }
 
@@ -423,6 +424,7 @@ fn listed(item: crate::format::item::Item, volume: u32) -> ListedEntry {
         mtime: item.mtime,
         rdev: item.rdev,
         volume,
+        part: None,
     }
 }
 

@@ -162,6 +162,7 @@ pub(crate) fn file(path: &[u8]) -> Item {
         link: None,
         rdev: None,
         stored: true,
+        part: None,
     }
 }
 

@@ -191,7 +191,10 @@ impl<'a> Restorer<'a> {
         let made = check_path(&wanted.path)
             .and_then(|()| check_path(&item.path))
             .map_err(Fail::Target)
-            .and_then(|()| self.make(placed, wanted));
+            .and_then(|()| match &wanted.whole {
+                None => self.make(placed, wanted),
+                Some(path) => self.part(placed, wanted, path),
+            });
         match made {
             Ok(()) => {
                 self.failures = 0;
@@ -273,11 +276,12 @@ impl<'a> Restorer<'a> {
             size: item.size,
             mtime: item.mtime,
             corrupt: false,
+            part_of: None,
         });
         Ok(())
     }
 
-    fn settle(&self, wanted: &Wanted, delivered: Option<crate::meta::Time>) -> Result<(), Fail> {
+    pub(super) fn settle(&self, wanted: &Wanted, delivered: Option<crate::meta::Time>) -> Result<(), Fail> {
         self.catalog
             .restore_settle(wanted.id, delivered)
             .map_err(Fail::Target)
