@@ -223,7 +223,11 @@ impl Catalog {
         } = self.copies.get();
         if plain || hand > 0 {
             let counts = self.in_use();
-            return format!("{} AND NOT {}", not_on(&counts), super::parts::in_parts(&counts));
+            return format!(
+                "{} AND NOT {}",
+                not_on(&counts),
+                super::parts::in_parts(&counts)
+            );
         }
         let lacking: Vec<String> = (1..=wanted)
             .map(|copy| format!("({})", not_on(&on_copy(&format!("= {copy}")))))

@@ -34,8 +34,11 @@ pub struct Placed {
     pub child: i64,
 }
 
-pub(super) const COLUMNS: &str = concat!("p.dir, p.name, p.kind, p.size, p.mtime, p.mtime_ns, p.mode, p.uid, p.gid, p.algorithm, \
-    p.digest, p.target, p.link, p.rdev, p.stored, e.child, ", part_column!());
+pub(super) const COLUMNS: &str = concat!(
+    "p.dir, p.name, p.kind, p.size, p.mtime, p.mtime_ns, p.mode, p.uid, p.gid, p.algorithm, \
+    p.digest, p.target, p.link, p.rdev, p.stored, e.child, ",
+    part_column!()
+);
 
 pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
     let kind = kind_from(r.get(2)?);

@@ -488,7 +488,9 @@ impl Catalog {
     /// A file did not get its name: what was brought back of it is not what was wanted.
     pub(crate) fn restore_parts_failed(&self, whole: &[u8]) -> Result<()> {
         self.conn
-            .prepare_cached("UPDATE restore_want SET mtime = NULL, mtime_ns = NULL WHERE whole = ?1")?
+            .prepare_cached(
+                "UPDATE restore_want SET mtime = NULL, mtime_ns = NULL WHERE whole = ?1",
+            )?
             .execute([whole])?;
         Ok(())
     }

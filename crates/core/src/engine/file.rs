@@ -215,7 +215,9 @@ impl<'a> Copier<'a> {
                 Fail::Changed => {
                     let message = match &work.range {
                         None => "it kept changing while it was read",
-                        Some(_) => "it has changed since its first part was read: the next run copies it anew",
+                        Some(_) => {
+                            "it has changed since its first part was read: the next run copies it anew"
+                        }
                     };
                     return Made::Failed(FileError {
                         fault: FileFault::Changing,

@@ -50,9 +50,9 @@ impl Range {
         chains: &mut Chains,
     ) -> Range {
         let chain = digest.map(|algorithm| {
-            let chain = chains.entry(wanted.split).or_insert_with(|| {
-                Arc::new(Mutex::new(Chain::new(algorithm)))
-            });
+            let chain = chains
+                .entry(wanted.split)
+                .or_insert_with(|| Arc::new(Mutex::new(Chain::new(algorithm))));
             Arc::clone(chain)
         });
         Range {
@@ -229,12 +229,7 @@ impl<'a> Reader<'a> {
     }
 
     /// All bytes from `start` to before `end`; a file that is shorter has changed.
-    fn read(
-        &mut self,
-        start: u64,
-        end: u64,
-        sink: &mut Sink<'_>,
-    ) -> std::result::Result<(), Fail> {
+    fn read(&mut self, start: u64, end: u64, sink: &mut Sink<'_>) -> std::result::Result<(), Fail> {
         let mut pos = start;
         let mut data = if self.told { (0, 0) } else { (start, end) };
         while pos < end {
@@ -249,7 +244,11 @@ impl<'a> Reader<'a> {
                 data = next.unwrap_or((end, end));
             }
             let hole = pos < data.0;
-            let until = if hole { data.0.min(end) } else { data.1.min(end) };
+            let until = if hole {
+                data.0.min(end)
+            } else {
+                data.1.min(end)
+            };
             let want = usize::try_from((until - pos).min(BLOCK as u64)).unwrap_or(BLOCK);
             if hole {
                 self.buffer[..want].fill(0);
@@ -257,10 +256,11 @@ impl<'a> Reader<'a> {
                 let mut len = 0;
                 while len < want {
                     let rest = &mut self.buffer[len..want];
-                    let n =
-                        retry_on_intr(|| rustix::io::pread(self.from, &mut *rest, pos + len as u64))
-                            .at("reading", &self.work.path)
-                            .map_err(Fail::Source)?;
+                    let n = retry_on_intr(|| {
+                        rustix::io::pread(self.from, &mut *rest, pos + len as u64)
+                    })
+                    .at("reading", &self.work.path)
+                    .map_err(Fail::Source)?;
                     if n == 0 {
                         return Err(Fail::Changed);
                     }

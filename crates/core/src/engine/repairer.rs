@@ -206,9 +206,7 @@ impl Repairer<'_> {
         };
         // Only a source has the file as a whole.
         let range = match &item.part {
-            Some(part) if self.other.is_none() => {
-                Some(Box::new(Range::again(*part, item.size)))
-            }
+            Some(part) if self.other.is_none() => Some(Box::new(Range::again(*part, item.size))),
             _ => None,
         };
         let work = Work {

@@ -114,3 +114,91 @@ impl WirePart {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::format::item::{Algorithm, Item};
+    use crate::meta::{Kind, Time};
+
+    fn item(path: &[u8], size: u64, part: Part) -> Item {
+        Item {
+            path: path.to_vec(),
+            kind: Kind::File,
+            size,
+            mtime: Time::default(),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            digest: None,
+            target: None,
+            link: None,
+            rdev: None,
+            stored: true,
+            part: Some(part),
+        }
+    }
+
+    const PART: Part = Part {
+        number: 2,
+        count: 7,
+        offset: 100,
+        size: 650,
+        digest: None,
+    };
+
+    #[test]
+    fn names_sort_in_the_order_of_the_parts() {
+        assert_eq!(part_name(b"a", 1, 7), b"a.mvpart-0001-of-0007");
+        assert_eq!(Part::whole(b"d/a.mvpart-0001-of-0007"), b"d/a");
+        let names: Vec<_> = (1..=MOST_PARTS)
+            .map(|n| part_name(b"a", n, MOST_PARTS))
+            .collect();
+        assert!(names.is_sorted());
+        assert!(names.iter().all(|name| name.len() == 1 + SUFFIX));
+    }
+
+    #[test]
+    fn a_part_reads_back_as_it_was_written() {
+        for digest in [
+            None,
+            Some(Digest {
+                algorithm: Algorithm::Blake3,
+                bytes: [7; 32],
+            }),
+        ] {
+            let one = item(b"d/\xff.mvpart-0002-of-0007", 100, Part { digest, ..PART });
+            one.check().unwrap();
+            let mut json = Vec::new();
+            one.encode(&mut json);
+            assert_eq!(Item::decode(&json).unwrap(), one);
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let path = b"a.mvpart-0002-of-0007";
+        item(path, 550, PART).check().unwrap();
+        for (path, size, part) in [
+            (&path[..], 551, PART),
+            (path, u64::MAX, PART),
+            (path, 1, Part { number: 3, ..PART }),
+            (path, 1, Part { count: 6, ..PART }),
+            (b"a.mvpart-0000-of-0007", 1, Part { number: 0, ..PART }),
+            (b"a.mvpart-0008-of-0007", 1, Part { number: 8, ..PART }),
+            (b".mvpart-0002-of-0007", 1, PART),
+            (b"d/.mvpart-0002-of-0007", 1, PART),
+            (b"short", 1, PART),
+        ] {
+            item(path, size, part).check().unwrap_err();
+        }
+        let mut json = Vec::new();
+        item(path, 1, PART).encode(&mut json);
+        let text = String::from_utf8(json).unwrap();
+        let other = text.replace("\"of\":\"a\"", "\"of\":\"b\"");
+        assert_ne!(other, text);
+        Item::decode(other.as_bytes()).unwrap_err();
+    }
+}

@@ -106,6 +106,20 @@ fn it_only_speaks_of_digests_that_are_there() {
 }
 
 #[test]
+fn it_tells_how_parts_are_joined_where_there_are_any() {
+    let with = |parts| {
+        let checks = Checks {
+            parts,
+            ..sha256()
+        };
+        text(&volume("photos", "x"), &checks)
+    };
+    let line = "    cat FILE.mvpart-*-of-0007 > FILE\n";
+    assert!(with(2).contains(line));
+    assert!(!with(0).contains("mvpart"));
+}
+
+#[test]
 fn it_names_both_lists_and_what_neither_has() {
     let with = |checks| text(&volume("photos", "x"), &checks);
     let both = with(mixed());

@@ -281,7 +281,11 @@ impl<'a> Restorer<'a> {
         Ok(())
     }
 
-    pub(super) fn settle(&self, wanted: &Wanted, delivered: Option<crate::meta::Time>) -> Result<(), Fail> {
+    pub(super) fn settle(
+        &self,
+        wanted: &Wanted,
+        delivered: Option<crate::meta::Time>,
+    ) -> Result<(), Fail> {
         self.catalog
             .restore_settle(wanted.id, delivered)
             .map_err(Fail::Target)

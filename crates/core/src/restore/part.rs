@@ -292,7 +292,8 @@ impl Restorer<'_> {
                 })?;
             if found.as_ref() != Some(want) {
                 self.drop_whole(own_name);
-                let message = "the digest of the whole is not what was recorded, though each part was right";
+                let message =
+                    "the digest of the whole is not what was recorded, though each part was right";
                 return Err(Fail::Target(Error::new(
                     Code::BadFormat,
                     "checking",
@@ -327,9 +328,7 @@ impl Restorer<'_> {
         let path = join(&self.target.path, &whole.path);
         self.dress(whole, None, &fd, &path)?;
         // Owner and times have to be durable with the name.
-        sys::close(fd)
-            .at("closing", &path)
-            .map_err(Fail::Target)?;
+        sys::close(fd).at("closing", &path).map_err(Fail::Target)?;
         let own = self.target.own();
         self.target
             .with_access(self.catalog, dir.as_fd(), parent, &mut |_| {
