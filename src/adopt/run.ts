@@ -134,6 +134,7 @@ async function compareOthers(
     sizeOnly: false,
     modifyWindow: 0,
     pack: false,
+    splitLarge: false,
     keepTogether: 0,
     copies: undefined,
     yes: false,

@@ -67,6 +67,10 @@ pub fn adopt_equal(
             continue;
         }
         let path = entries.path().to_vec();
+        // Nothing tells of which version a part is that somebody else has put there.
+        if row.source < 0 {
+            continue;
+        }
         let (dir, name) = split(&path);
         let Ok(dir) = sys::open_dir_beneath(drive.root.as_fd(), dir, true) else {
             continue;
@@ -215,6 +219,7 @@ fn item_of(
         rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
         stored: true,
         alias: None,
+        part: None,
     };
     item.check()?;
     Ok(item)

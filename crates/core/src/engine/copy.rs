@@ -111,6 +111,8 @@ pub fn copy_volume(
         in_hand: HashSet::new(),
         namer: Namer::new(drive),
         blank: catalog.holds_nothing(drive.identity.volume.number)?,
+        parts_in_hand: HashSet::new(),
+        chains: catalog.take_chains(),
     };
     progress
         .phase
@@ -182,6 +184,7 @@ pub fn copy_volume(
             result
         })
     };
+    catalog.keep_chains(std::mem::take(&mut writer.chains));
     let mut outcome = std::mem::take(&mut writer.outcome);
     let tried = writer.tried;
     // Until it is settled below, or by the next opening, more may stand under final names than is recorded.

@@ -24,12 +24,15 @@ pub struct Checks {
     pub unlisted: u64,
     /// Files without a digest.
     pub without: u64,
+    /// Parts of files that fit on no drive.
+    pub parts: u64,
 }
 
 impl Checks {
     /// Counts a file; `listed`: it has a line in the sums file of its algorithm. One that is only recorded is
     /// not on the drive, and there is nothing to check.
     pub fn count(&mut self, item: &Item, listed: bool) {
+        self.parts += u64::from(item.part.is_some());
         let count = match item.digest.map(|d| d.algorithm) {
             _ if !item.stored => return,
             None => &mut self.without,
@@ -82,6 +85,9 @@ pub fn text(volume: &VolumeJson, checks: &Checks, start_here: bool) -> String {
             .replace("@EXCLUDE@", exclude)
             .replace("@REMOVE@", remove),
     );
+    if checks.parts > 0 {
+        out.push_str(PARTS);
+    }
     let programs = ALGORITHMS.into_iter().filter(|one| checks.by(*one));
     let programs: Vec<_> = programs.map(program).collect();
     if !programs.is_empty() {
@@ -227,6 +233,17 @@ With multivolumecopy, which asks for the drives that are needed and checks
 each file:
 
     multivolumecopy restore -o DRIVE --to /where/they/belong
+";
+
+const PARTS: &str = "
+Some files were larger than any drive of the set. They are in parts, named
+FILE.mvpart-0001-of-0007 and so on, on this drive and on others. With all of
+them in one folder, this makes the file again, one line for each file:
+
+    cat FILE.mvpart-*-of-0007 > FILE
+
+manifest.jsonl has \"part\" for each: where it belongs in the file, and the
+digest of the whole where that is known.
 ";
 
 const COMPARING: &str = "

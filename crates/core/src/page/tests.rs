@@ -15,6 +15,8 @@ fn entry(path: &[u8], kind: Kind, size: u64, volume: u32) -> ListedEntry {
         },
         rdev: None,
         volume,
+        alias: None,
+        part: None,
     }
 }
 

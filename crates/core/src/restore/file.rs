@@ -66,7 +66,7 @@ impl Restorer<'_> {
         }
     }
 
-    fn open_file(&mut self, item: &Item, path: &[u8]) -> Result<OwnedFd, Fail> {
+    pub(super) fn open_file(&mut self, item: &Item, path: &[u8]) -> Result<OwnedFd, Fail> {
         let (dir, name) = self.source(item.on_drive())?;
         // Looked at first: to open a device may do something, and a fifo has nothing to give.
         let meta = sys::stat_at(dir, name)
@@ -308,6 +308,7 @@ impl Restorer<'_> {
             size: 0,
             mtime: Time::default(),
             corrupt: true,
+            part_of: None,
         });
         Ok(())
     }
