@@ -19,6 +19,7 @@ pub mod mending;
 pub mod moved;
 pub mod names;
 pub mod order;
+pub mod parts;
 mod paths;
 pub mod place;
 pub mod plan;

@@ -36,5 +36,6 @@ pub mod repair;
 mod repairer;
 pub mod setlist;
 mod special;
+pub mod spool;
 mod sumsfile;
 mod writer;

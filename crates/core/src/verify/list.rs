@@ -33,6 +33,7 @@ CREATE TABLE finding(
   fresh INTEGER              -- found by this check
 ) WITHOUT ROWID;
 CREATE TABLE other(key BLOB PRIMARY KEY, word TEXT, why TEXT) WITHOUT ROWID;
+CREATE TABLE compared(key BLOB PRIMARY KEY, word TEXT, errno INTEGER, why TEXT) WITHOUT ROWID;
 ";
 
 /// The tables.
@@ -221,6 +222,11 @@ impl Tables {
             ],
         )?;
         Ok(())
+    }
+
+    pub(super) fn has_finding(&self, key: &[u8]) -> Result<bool> {
+        let sql = "SELECT EXISTS(SELECT 1 FROM finding WHERE key = ?1)";
+        Ok(self.number(sql, [key])? != 0)
     }
 
     pub(super) fn forget(&self, key: &[u8]) -> Result<()> {
