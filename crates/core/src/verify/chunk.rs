@@ -42,8 +42,11 @@ impl Checking<'_> {
         on_drive: &mut Kept,
     ) -> Result<bool> {
         let seeks = self.options.seeks.unwrap_or_else(|| {
-            let mount = self.facts.mount.as_ref();
-            mount.and_then(|m| m.rotational).unwrap_or(true)
+            self.facts.mount.as_ref().is_none_or(|m| {
+                // What is no block device (memory, network) has no arm to be moved.
+                let is_device = m.mount.source.starts_with(b"/dev/");
+                m.rotational.unwrap_or(is_device)
+            })
         });
         let threads = match self.options.threads {
             0 => THREADS,

@@ -20,8 +20,9 @@ use crate::progress::Progress;
 use crate::seedverify::tree::{Seen, Tree};
 use crate::sys;
 
-/// Bytes that are read at a time, and after which the cancel token is looked at.
-const BLOCK: usize = 1 << 20;
+/// Bytes that are read at a time, and after which the cancel token is looked at. More would leave the processor's own
+/// memory before it is hashed.
+const BLOCK: usize = 256 << 10;
 
 /// Bytes after which what was read leaves the page cache again.
 const FORGET_EVERY: u64 = 8 << 20;
