@@ -61,65 +61,71 @@ rootTest('a source that moved on is listed and counted, and is no difference', a
   })
 })
 
-rootTest('other content under the same size and time is a difference, on the side that lost it', async (t) => {
-  const { host, source, drive } = await place(t)
-  const report = path.join(host.cwd, 'report')
-  const args = ['verify', '-o', drive.path, '--against-source', '--report', report]
-  rot(path.join(source, 'a/two'), 7)
-  const inSource = await host.run(args)
-  ended(t, inSource, 1)
-  t.regex(
-    inSource.stderr,
-    /^warning: DIFFERS FROM THE SOURCE: a\/two: .*the drive has what was backed up, the source does not$/m,
-  )
-  t.regex(inSource.stderr, /all as recorded/)
-  t.is(fs.readFileSync(report, 'utf8'), 'differs\ta/two\n')
-  rot(path.join(source, 'a/two'), 7)
-  rot(path.join(drive.path, 'a/one'), 7)
-  const onDrive = await host.run(args)
-  ended(t, onDrive, 1)
-  t.regex(
-    onDrive.stderr,
-    /^warning: CORRUPT a\/one: .*; the source has what was backed up$/m,
-  )
-  t.is(fs.readFileSync(report, 'utf8'), 'corrupt\ta/one\n')
-})
+rootTest(
+  'other content under the same size and time is a difference, on the side that lost it',
+  async (t) => {
+    const { host, source, drive } = await place(t)
+    const report = path.join(host.cwd, 'report')
+    const args = ['verify', '-o', drive.path, '--against-source', '--report', report]
+    rot(path.join(source, 'a/two'), 7)
+    const inSource = await host.run(args)
+    ended(t, inSource, 1)
+    t.regex(
+      inSource.stderr,
+      /^warning: DIFFERS FROM THE SOURCE: a\/two: .*the drive has what was backed up, the source does not$/m,
+    )
+    t.regex(inSource.stderr, /all as recorded/)
+    t.is(fs.readFileSync(report, 'utf8'), 'differs\ta/two\n')
+    rot(path.join(source, 'a/two'), 7)
+    rot(path.join(drive.path, 'a/one'), 7)
+    const onDrive = await host.run(args)
+    ended(t, onDrive, 1)
+    t.regex(onDrive.stderr, /^warning: CORRUPT a\/one: .*; the source has what was backed up$/m)
+    t.is(fs.readFileSync(report, 'utf8'), 'corrupt\ta/one\n')
+  },
+)
 
-rootTest('what cannot be read in the source is told, and a source that is not there stops it', async (t) => {
-  const { host, source, drive } = await place(t)
-  const args = ['verify', '-o', drive.path, '--against-source', '--json']
-  const bad = path.join(source, 'a/two')
-  const run = await host.run(args, {
-    under: [
-      ...['strace', '-f', '-qq', '-o', '/dev/null', '-P', bad],
-      ...['-e', 'trace=pread64', '-e', 'inject=pread64:error=EIO'],
-    ],
-  })
-  ended(t, run, 1)
-  t.deepEqual(found(run), ['source-unreadable a/two'])
-  t.is(events(run, 'verify-result')[0]?.errno, 'EIO')
-  fs.renameSync(source, `${source}.away`)
-  fs.mkdirSync(source)
-  const away = await host.run(args)
-  ended(t, away, 25)
-  t.true(away.stderr.includes(source), away.stderr)
-  const strange = await makeHost().run(args)
-  ended(t, strange, 2)
-  t.regex(strange.stderr, /adopt/)
-})
+rootTest(
+  'what cannot be read in the source is told, and a source that is not there stops it',
+  async (t) => {
+    const { host, source, drive } = await place(t)
+    const args = ['verify', '-o', drive.path, '--against-source', '--json']
+    const bad = path.join(source, 'a/two')
+    const run = await host.run(args, {
+      under: [
+        ...['strace', '-f', '-qq', '-o', '/dev/null', '-P', bad],
+        ...['-e', 'trace=pread64', '-e', 'inject=pread64:error=EIO'],
+      ],
+    })
+    ended(t, run, 1)
+    t.deepEqual(found(run), ['source-unreadable a/two'])
+    t.is(events(run, 'verify-result')[0]?.errno, 'EIO')
+    fs.renameSync(source, `${source}.away`)
+    fs.mkdirSync(source)
+    const away = await host.run(args)
+    ended(t, away, 25)
+    t.true(away.stderr.includes(source), away.stderr)
+    const strange = await makeHost().run(args)
+    ended(t, strange, 2)
+    t.regex(strange.stderr, /adopt/)
+  },
+)
 
-rootTest('of two sources the one that is there is compared, and the other one is unknown', async (t) => {
-  const host = makeHost()
-  const [one, two] = [makeSource({ x: 10 }), makeSource({ y: 20, z: 30 })]
-  const drive = makeDrive()
-  ended(t, await host.run([one, two, '-o', drive.path]), 0)
-  fs.renameSync(two, `${two}.away`)
-  const run = await host.run(['verify', '-o', drive.path, '--against-source'])
-  ended(t, run, 1)
-  t.true(run.stderr.includes(`the source ${two} is not there`), run.stderr)
-  t.regex(run.stderr, /1 the same, \d+ not compared/)
-  t.notRegex(run.stderr, /gone/)
-})
+rootTest(
+  'of two sources the one that is there is compared, and the other one is unknown',
+  async (t) => {
+    const host = makeHost()
+    const [one, two] = [makeSource({ x: 10 }), makeSource({ y: 20, z: 30 })]
+    const drive = makeDrive()
+    ended(t, await host.run([one, two, '-o', drive.path]), 0)
+    fs.renameSync(two, `${two}.away`)
+    const run = await host.run(['verify', '-o', drive.path, '--against-source'])
+    ended(t, run, 1)
+    t.true(run.stderr.includes(`the source ${two} is not there`), run.stderr)
+    t.regex(run.stderr, /1 the same, \d+ not compared/)
+    t.notRegex(run.stderr, /gone/)
+  },
+)
 
 rootTest('samples of a read-only drive roll on, and what they found stays known', async (t) => {
   const { host, drive } = await place(t)

@@ -151,7 +151,11 @@ async function ownFlips(
       return `bit ${bit} of byte ${at} of ${name}`
     })
     const told = (await check(where.join(', '))).filter((line) => line.startsWith('damaged'))
-    t.deepEqual(told.sort(), names.map((name) => `damaged .mvcopy/${name}`).sort(), where.join(', '))
+    t.deepEqual(
+      told.sort(),
+      names.map((name) => `damaged .mvcopy/${name}`).sort(),
+      where.join(', '),
+    )
     for (const [name, bytes] of before) fs.writeFileSync(path.join(own, name), bytes)
     fs.writeFileSync(path.join(own, 'volume.json'), volume)
   }

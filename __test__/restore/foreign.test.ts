@@ -98,13 +98,19 @@ test('the ways by hand that README.txt tells give the same, and its sums agree',
   const drives = [{ fs: 'tmpfs', size: 8 * MiB } as const, { fs: 'tmpfs', size: 8 * MiB } as const]
   const shelf = await makeShelf(t, source, drives)
   const paths = shelf.drives.map((drive) => drive.path)
-  const texts = paths.map((drive) => fs.readFileSync(path.join(drive, '.mvcopy/README.txt'), 'utf8'))
+  const texts = paths.map((drive) =>
+    fs.readFileSync(path.join(drive, '.mvcopy/README.txt'), 'utf8'),
+  )
   const commands = texts.map((text) =>
     text.split('\n').filter((line) => /^ {4}(?:cp|rm|rsync|cd|sha256sum) /.test(line)),
   )
   const of = (form: RegExp): string[][] =>
     commands.map((lines) => lines.filter((line) => form.test(line)))
-  const [copies, syncs, checks] = [of(/cp -a DRIVE\/\.|rm -r/), of(/rsync/), of(/cd DRIVE|-c --quiet/)]
+  const [copies, syncs, checks] = [
+    of(/cp -a DRIVE\/\.|rm -r/),
+    of(/rsync/),
+    of(/cd DRIVE|-c --quiet/),
+  ]
   const single = commands[0]?.filter((line) => /folder\/file|belongs\/file/.test(line)) ?? []
   for (const [n, text] of texts.entries()) {
     const counts = [copies, syncs, checks].map((lines) => lines[n]?.length)
@@ -131,7 +137,8 @@ test('the ways by hand that README.txt tells give the same, and its sums agree',
   const line = manifest.split('\n').find((one) => one.includes('"folder/file"')) ?? ''
   t.true(line.includes(`sha256:${sum.slice(0, 64)}`), sum)
   const script = fileURLToPath(new URL('../../docs/mvcopy_find.py', import.meta.url))
-  const python = (...args: string[]) => spawnSync('python3', [script, ...args], { encoding: 'utf8' })
+  const python = (...args: string[]) =>
+    spawnSync('python3', [script, ...args], { encoding: 'utf8' })
   for (const drive of paths) {
     t.is(python('check', drive).status, 0)
     // Either drive tells where each file is.

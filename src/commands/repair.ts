@@ -49,8 +49,7 @@ export class RepairCommand extends SetCommand {
     description: 'where another drive of the set is mounted; it is only read',
   })
   spool = Option.String('--spool', {
-    description:
-      'where that is kept meanwhile; default: the state directory',
+    description: 'where that is kept meanwhile; default: the state directory',
   })
   setAside = Option.Boolean('--set-aside', false, {
     description:

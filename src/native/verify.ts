@@ -58,8 +58,8 @@ function* pages<T extends { path: FsName }>(page: (after: FsName | null) => T[])
   let after: FsName | null = null
   for (;;) {
     const from: FsName | null = after
-    const found = call(() => page(from))
-    const last = found.at(-1)
+    const found: T[] = call((): T[] => page(from))
+    const last: T | undefined = found.at(-1)
     if (last === undefined) return
     yield found
     after = last.path

@@ -105,7 +105,10 @@ export class Slot {
     if (left === 0) return
     const what = `${counted(left, 'file')} (${prettyBytes(leftBytes)})`
     if (files > 0) report.note(`${what} found no room there: they come in another round.`)
-    else report.error(`${displayName(parent)} has no room for ${what}: name another place with --spool.`)
+    else
+      report.error(
+        `${displayName(parent)} has no room for ${what}: name another place with --spool.`,
+      )
   }
 
   #parent(): FsName {

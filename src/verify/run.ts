@@ -56,7 +56,8 @@ export async function runVerify(options: VerifyOptions, context: RunContext): Pr
 
 /** Why the drive cannot be compared with the source, where that is the matter. */
 function withoutSource(error: unknown): UserError | undefined {
-  if (!(error instanceof NativeError) || error.doing !== 'comparing with the source') return undefined
+  if (!(error instanceof NativeError) || error.doing !== 'comparing with the source')
+    return undefined
   const why = error.message.slice(error.doing.length + 2)
   return new UserError(`The drive cannot be compared with its source (${why}).`, {
     exit: Exit.guard,

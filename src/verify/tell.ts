@@ -185,7 +185,9 @@ function tellResult(summary: VerifySummary, about: Circumstances, report: Report
 
 function tellSides(inSource: InSource, about: Circumstances, report: Reporter): void {
   for (const path of inSource.absent) {
-    report.warning(`the source ${displayName(path)} is not there, or empty: nothing of it was compared`)
+    report.warning(
+      `the source ${displayName(path)} is not there, or empty: nothing of it was compared`,
+    )
   }
   const parts = [
     [inSource.differs, 'with other content under the same size and time'],
