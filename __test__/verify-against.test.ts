@@ -134,9 +134,9 @@ rootTest('samples of a read-only drive roll on, and what they found stays known'
   drive.remount({ readOnly: true })
   const before = fingerprint(drive.path)
   const lists: string[] = []
-  for (const n of [1, 2, 3, 4, 5]) {
+  for (const n of [1, 2]) {
     const list = path.join(host.cwd, `list-${n}`)
-    const args = ['verify', '-o', drive.path, '--sample', '1%', '--combined', list]
+    const args = ['verify', '-o', drive.path, '--sample', '40%', '--combined', list]
     const run = await host.run(args)
     t.true(run.code === 0 || run.code === 1, run.stderr)
     lists.push(...fs.readFileSync(list, 'utf8').split('\n').filter(Boolean))
