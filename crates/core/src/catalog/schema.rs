@@ -123,8 +123,6 @@ ALTER TABLE volume ADD COLUMN copy INTEGER NOT NULL DEFAULT 1;    -- which copy 
 -- algorithm that a placement of it has.
 ALTER TABLE entry ADD COLUMN sha256 BLOB;
 ALTER TABLE entry ADD COLUMN blake3 BLOB;
--- Its whole path on the volume, where the file system could not take the true one; else NULL.
-ALTER TABLE placement ADD COLUMN alias BLOB;
 -- Placements whose entry has another name in the source now, and on the volume not yet. Of a directory that is
 -- gone and only holds such placements dir is 0: it goes as soon as it is empty.
 CREATE TABLE moved(
@@ -169,8 +167,18 @@ CREATE TABLE finding(
 ) WITHOUT ROWID;
 ";
 
-/// The step that makes a catalog of version N + 1 out of one of version N, by N.
-const STEPS: [&str; VERSION as usize] = [TABLES, SET_THAT_LASTS, super::parts::TABLES];
+/// Version 3, besides the tables of files in parts.
+const OTHER_NAMES: &str = "
+-- Its whole path on the volume, where the file system could not take the true one; else NULL.
+ALTER TABLE placement ADD COLUMN alias BLOB;
+";
+
+/// The steps that make a catalog of version N + 1 out of one of version N, by N.
+const STEPS: [&[&str]; VERSION as usize] = [
+    &[TABLES],
+    &[SET_THAT_LASTS],
+    &[OTHER_NAMES, super::parts::TABLES],
+];
 
 /// Sets what every connection needs.
 ///
@@ -209,7 +217,7 @@ pub fn migrate(conn: &Connection, from: i64) -> Result<()> {
     let steps = STEPS.get(from.max(0) as usize..).unwrap_or_default();
     conn.execute_batch(&format!(
         "BEGIN IMMEDIATE; {} PRAGMA user_version = {VERSION}; COMMIT;",
-        steps.concat()
+        steps.concat().concat()
     ))?;
     Ok(())
 }

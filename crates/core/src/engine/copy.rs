@@ -212,7 +212,7 @@ fn make_or_panic(copier: &mut Copier<'_>, work: &Work) -> Made {
 }
 
 /// Opens the roots of all sources that are there; one that is not fails later, entry by entry.
-pub(super) fn open_sources(catalog: &Catalog) -> Result<HashMap<i64, Arc<SourceRoot>>> {
+pub(crate) fn open_sources(catalog: &Catalog) -> Result<HashMap<i64, Arc<SourceRoot>>> {
     let mut roots = HashMap::new();
     for source in catalog.sources()? {
         let path = if source.is_file {

@@ -40,6 +40,7 @@ pub mod repair;
 mod repairer;
 pub mod setlist;
 mod special;
+pub mod spool;
 pub mod starthere;
 mod sumsfile;
 mod writer;

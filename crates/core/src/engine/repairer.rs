@@ -43,6 +43,8 @@ pub(super) struct Repairer<'a> {
     pub volume: u32,
     /// The other drive that content comes from; else it comes from the sources.
     pub other: Option<(u32, Arc<SourceRoot>)>,
+    /// That is what was kept of it on the host: what is not there tells nothing of the drive.
+    pub spooled: bool,
     pub origins: Origins<'a>,
     pub aside: bool,
     pub choice: Option<Algorithm>,
@@ -320,7 +322,7 @@ impl Repairer<'_> {
         let Some((volume, _)) = &self.other else {
             return Ok(());
         };
-        if !matches!(work.how, How::Copy) {
+        if self.spooled || !matches!(work.how, How::Copy) {
             return Ok(());
         }
         self.note(*volume, &work.key, word, errno)

@@ -36,6 +36,7 @@ CREATE TABLE finding(
   fresh INTEGER              -- found by this check
 ) WITHOUT ROWID;
 CREATE TABLE other(key BLOB PRIMARY KEY, word TEXT, why TEXT) WITHOUT ROWID;
+CREATE TABLE compared(key BLOB PRIMARY KEY, word TEXT, errno INTEGER, why TEXT) WITHOUT ROWID;
 ";
 
 /// The tables.
@@ -73,12 +74,17 @@ impl Expected {
         self.digest.map_or(Algorithm::Sha256, |d| d.algorithm)
     }
 
+    /// Its true path.
+    pub fn path(&self) -> &[u8] {
+        self.key.strip_suffix(b"/").unwrap_or(&self.key)
+    }
+
     /// Its path on the drive.
     pub fn on_drive(&self) -> &[u8] {
         if let Some(alias) = &self.alias {
             return alias;
         }
-        self.key.strip_suffix(b"/").unwrap_or(&self.key)
+        self.path()
     }
 }
 
@@ -247,6 +253,11 @@ impl Tables {
             ],
         )?;
         Ok(())
+    }
+
+    pub(super) fn has_finding(&self, key: &[u8]) -> Result<bool> {
+        let sql = "SELECT EXISTS(SELECT 1 FROM finding WHERE key = ?1)";
+        Ok(self.number(sql, [key])? != 0)
     }
 
     pub(super) fn forget(&self, key: &[u8]) -> Result<()> {

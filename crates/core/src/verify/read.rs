@@ -20,8 +20,9 @@ use crate::progress::Progress;
 use crate::seedverify::tree::{Seen, Tree};
 use crate::sys;
 
-/// Bytes that are read at a time, and after which the cancel token is looked at.
-const BLOCK: usize = 1 << 20;
+/// Bytes that are read at a time, and after which the cancel token is looked at. More would leave the processor's own
+/// memory before it is hashed.
+const BLOCK: usize = 256 << 10;
 
 /// Bytes after which what was read leaves the page cache again.
 const FORGET_EVERY: u64 = 8 << 20;
@@ -57,6 +58,8 @@ pub(super) struct Reader<'a> {
     pub threads: usize,
     /// Whether it matters where files lie on the device.
     pub seeks: bool,
+    /// Whether what is mounted below the root does not count.
+    pub one_mount: bool,
     pub cancel: &'a CancelToken,
     pub progress: &'a Progress,
     /// Bytes that were in the page cache when a file was opened, in spite of being asked out of it.
@@ -97,7 +100,10 @@ impl Reader<'_> {
         let worker = || -> Result<Vec<(usize, T)>> {
             let root =
                 sys::open_dir_beneath(self.root.as_fd(), b"", true).at("opening", self.output)?;
-            let mut tree = Tree::on_one_mount(root);
+            let mut tree = match self.one_mount {
+                true => Tree::on_one_mount(root),
+                false => Tree::new(root),
+            };
             let mut done = Vec::new();
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
