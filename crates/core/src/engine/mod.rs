@@ -28,7 +28,7 @@ mod look;
 mod moves;
 pub mod origin;
 pub(crate) mod own;
-mod part;
+pub mod part;
 mod pool;
 pub mod readback;
 pub mod recover;

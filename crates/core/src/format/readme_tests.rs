@@ -108,10 +108,7 @@ fn it_only_speaks_of_digests_that_are_there() {
 #[test]
 fn it_tells_how_parts_are_joined_where_there_are_any() {
     let with = |parts| {
-        let checks = Checks {
-            parts,
-            ..sha256()
-        };
+        let checks = Checks { parts, ..sha256() };
         text(&volume("photos", "x"), &checks)
     };
     let line = "    cat FILE.mvpart-*-of-0007 > FILE\n";
