@@ -129,6 +129,7 @@ async function compareOthers(
     adopt: true,
     adoptOnly: true,
     digest: undefined,
+    startHere: undefined,
     checksum: false,
     sizeOnly: false,
     modifyWindow: 0,

@@ -183,6 +183,10 @@ export class CopyCommand extends RunCommand {
     description:
       'the checksum of each file that is copied: sha256 (at first), blake3 or none; the set keeps it',
   })
+  startHere = Option.Boolean('--start-here', {
+    description:
+      'a page START-HERE.html on each drive (so it is at first); --no-start-here: none; the set keeps it',
+  })
   workers = Option.String('-w,--workers', {
     validator: isWorkers,
     description: 'files copied at a time, 1 to 64 (default: by kind of drive)',
@@ -309,6 +313,7 @@ export class CopyCommand extends RunCommand {
       catalog: pathOption('--catalog', this.catalog),
       label: namedOption('--label', this.label),
       digest: this.digest,
+      startHere: this.startHere,
       checksum: this.checksum,
       sizeOnly: this.sizeOnly,
       modifyWindow: this.modifyWindow ?? 0,

@@ -104,6 +104,8 @@ export interface CopyOptions extends TalkOptions {
   readonly notify: boolean
   /** `-y`: yes to using a drive beside foreign files; never to a deletion or a drive change. */
   readonly yes: boolean
+  /** `--start-here`, `--no-start-here`: whether drives get a START-HERE.html; `undefined`: as before, yes at first. */
+  readonly startHere: boolean | undefined
 }
 
 /** The options of the seed's `--verify`: entries `startIndex <= index < endIndex` against one drive. */

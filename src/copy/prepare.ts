@@ -59,6 +59,7 @@ export function join(r: Looked): JoinedSource[] {
   refuseCopiesOfParts(r)
   if (r.options.copies !== undefined) r.catalog.setCopies(r.options.copies)
   if (r.options.digest !== undefined) r.catalog.setDigest(r.options.digest)
+  if (r.options.startHere !== undefined) r.catalog.setStartHere(r.options.startHere)
   return joinSources(r.catalog, r.sources, r.options.flatten || r.fromJobFile)
 }
 

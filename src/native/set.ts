@@ -217,6 +217,11 @@ export class Catalog {
     call(() => this.#native.setDigest(digest))
   }
 
+  /** Notes whether the drives get a START-HERE.html from now on. */
+  setStartHere(wanted: boolean): void {
+    call(() => this.#native.setStartHere(wanted))
+  }
+
   /** Before the sources are looked at: what any copy lacks needs something. */
   needForCopies(job?: RunJobOptions): Promise<void> {
     return runJob(() => this.#native.needForCopies(), job)

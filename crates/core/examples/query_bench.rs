@@ -165,6 +165,7 @@ fn item(m: &Meta) -> Item {
         link: None,
         rdev: None,
         stored: true,
+        alias: None,
         part: None,
     }
 }

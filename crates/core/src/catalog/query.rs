@@ -83,6 +83,8 @@ pub struct Hit {
     pub now: Option<Vec<u8>>,
     /// False: the drive's file system could not hold it, it is recorded only.
     pub stored: bool,
+    /// Its path on the drive, where that is not its own.
+    pub there: Option<Vec<u8>>,
     /// It is a part of the file that was searched for.
     pub part: Option<Part>,
 }
@@ -258,7 +260,7 @@ impl Search<'_> {
         };
         let before = hits.len();
         let mut stmt = self.catalog.conn.prepare_cached(
-            "SELECT volume, kind, size, mtime, mtime_ns, algorithm, digest, stored FROM placement \
+            "SELECT volume, kind, size, mtime, mtime_ns, algorithm, digest, stored, alias FROM placement \
              WHERE dir = ?1 AND name = ?2 AND part = 0 ORDER BY volume",
         )?;
         let mut rows = stmt.query(params![dir, name])?;
@@ -274,6 +276,7 @@ impl Search<'_> {
                 standing: entry.standing(&content),
                 now: None,
                 stored: r.get(7)?,
+                there: r.get(8)?,
                 part: None,
             });
         }
@@ -299,6 +302,7 @@ impl Search<'_> {
                 now: None,
                 stored: true,
                 part: None,
+                there: None,
             });
         }
         Ok(())
@@ -332,7 +336,7 @@ impl Search<'_> {
     ) -> Result<()> {
         let mut stmt = self.catalog.conn.prepare_cached(
             "SELECT x.number, s.count, x.offset, s.size, s.mtime, s.mtime_ns, p.volume, p.size, p.algorithm, p.digest, \
-             p.stored FROM split s JOIN part x ON x.split = s.id JOIN placement p ON p.dir = x.dir AND p.name = x.name \
+             p.stored, p.alias FROM split s JOIN part x ON x.split = s.id JOIN placement p ON p.dir = x.dir AND p.name = x.name \
              AND p.mtime = s.mtime AND p.mtime_ns = s.mtime_ns WHERE s.dir = ?1 AND s.name = ?2 \
              ORDER BY s.count, x.number, p.volume",
         )?;
@@ -357,6 +361,7 @@ impl Search<'_> {
                 now: None,
                 stored: r.get(10)?,
                 part: Some(part),
+                there: r.get(11)?,
             });
         }
         Ok(())
@@ -391,7 +396,7 @@ impl Search<'_> {
     ) -> Result<()> {
         let mut stmt = self.catalog.conn.prepare_cached(
             "SELECT m.from_dir, m.from_name, m.volume, p.kind, p.size, p.mtime, p.mtime_ns, p.algorithm, \
-             p.digest, p.stored FROM moved m JOIN placement p ON p.dir = m.from_dir AND p.name = m.from_name \
+             p.digest, p.stored, p.alias FROM moved m JOIN placement p ON p.dir = m.from_dir AND p.name = m.from_name \
              AND p.volume = m.volume AND p.part = 0 WHERE m.dir = ?1 AND m.name = ?2 ORDER BY m.volume",
         )?;
         let mut rows = stmt.query(params![dir, name])?;
@@ -416,6 +421,7 @@ impl Search<'_> {
                 standing: Standing::Renamed,
                 now: Some(path.to_vec()),
                 stored: r.get(9)?,
+                there: r.get(10)?,
                 part: None,
             });
         }
@@ -445,6 +451,7 @@ impl Search<'_> {
                 standing: Standing::Lost,
                 now: None,
                 stored: true,
+                there: None,
                 part: None,
             });
         }

@@ -218,6 +218,7 @@ fn item_of(
         link: None,
         rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
         stored: true,
+        alias: None,
         part: None,
     };
     item.check()?;
@@ -308,7 +309,9 @@ pub fn count_files(drive: &Drive, cancel: &CancelToken, progress: &Progress) -> 
             Ok(())
         },
     )?;
-    Ok(files)
+    // A page of ours, where its set is not known any more.
+    let page = crate::page::stands(drive.root.as_fd());
+    Ok(files - u64::from(page && files > 0))
 }
 
 fn record(
@@ -330,6 +333,7 @@ fn record(
     catalog.atomically(|| {
         for (key, item) in batch.drain(..) {
             catalog.place_dirs(volume, key.dir)?;
+            catalog.alias_dirs(volume, key.dir, item.alias.as_deref())?;
             catalog.place(volume, &key, &item, None)?;
         }
         Ok(())

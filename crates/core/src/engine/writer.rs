@@ -10,6 +10,7 @@ use super::copy::{Options, Outcome};
 use super::drive::Drive;
 use super::epoch::{Committer, Flushed, Ready};
 use super::file::{How, Made, SourceRoot, TempDir, Work};
+use super::namer::Namer;
 use super::part::{self, Range};
 use super::pool::Copiers;
 use crate::cancel::CancelToken;
@@ -51,6 +52,8 @@ pub(super) struct Writer<'a> {
     pub(super) parts_in_hand: HashSet<i64>,
     /// The volume held nothing when this began.
     pub(super) blank: bool,
+    /// Under which names entries stand on the drive.
+    pub(super) namer: Namer,
     /// Digests of files of which parts are copied.
     pub(super) chains: Chains,
 }
@@ -192,12 +195,16 @@ impl Writer<'_> {
             return Ok(None);
         };
         self.progress.set_current(&path);
+        let alias = self
+            .namer
+            .alias(committer.drive(), self.catalog, &path, &key, None)?;
         let id = committer.next_temp();
         let from = path.clone();
         Ok(Some(Work {
             id,
             key,
             path,
+            alias,
             meta: row.meta,
             source,
             temp,

@@ -150,6 +150,7 @@ mod tests {
             link: None,
             rdev: None,
             stored: true,
+            alias: None,
             part: Some(part),
         }
     }

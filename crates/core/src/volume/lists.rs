@@ -138,6 +138,7 @@ impl DriveLists {
                 standing,
                 now: None,
                 stored: true,
+                there: entry.alias,
                 part: None,
             })
         })?;
@@ -204,6 +205,7 @@ fn hit(item: Item, volume: u32) -> Hit {
         standing: Standing::Current,
         now: None,
         stored: item.stored,
+        there: item.alias,
         part: None,
     }
 }
