@@ -30,7 +30,7 @@ mod namer;
 pub mod names;
 pub mod origin;
 pub(crate) mod own;
-mod part;
+pub mod part;
 mod pool;
 mod probe;
 pub mod readback;

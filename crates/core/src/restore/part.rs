@@ -37,6 +37,7 @@ fn whole_item(path: &[u8], item: &Item, part: &Part) -> Item {
         size: part.size,
         digest: part.digest,
         part: None,
+        alias: None,
         link: None,
         ..item.clone()
     }
