@@ -13,6 +13,7 @@ import { commandHelp } from './commands/help.js'
 import { LostCommand } from './commands/lost.js'
 import { PlanCommand } from './commands/plan.js'
 import { RepairCommand } from './commands/repair.js'
+import { ReportCommand } from './commands/report.js'
 import { RestoreCommand } from './commands/restore.js'
 import { StatusCommand } from './commands/status.js'
 import { VerifyCommand } from './commands/verify.js'
@@ -36,10 +37,11 @@ const COMMANDS = [
   AdoptCommand,
   RepairCommand,
   VerifyCommand,
+  ReportCommand,
 ] as const
 
 /** Words that are commands of the documented command line but not of this version: never a directory's name. */
-const RESERVED = new Set(['report', 'completion', 'help'])
+const RESERVED = new Set(['completion', 'help'])
 
 /** The Cli with all commands registered. */
 export function createCli(): Cli<Context> {
