@@ -342,9 +342,11 @@ impl Catalog {
             link: None,
             rdev: entry.rdev,
             stored: true,
+            alias: entry.alias.clone(),
         };
         let key = self.key_of(&item)?;
         self.place_dirs(entry.volume, key.dir)?;
+        self.alias_dirs(entry.volume, key.dir, item.alias.as_deref())?;
         self.place(entry.volume, &key, &item, None)
     }
 

@@ -198,6 +198,8 @@ pub struct Held {
     pub mtime: Time,
     /// For a device: which one, as `makedev` numbers it.
     pub rdev: u64,
+    /// Its path there, where that is not its own.
+    pub alias: Option<Vec<u8>>,
 }
 
 impl Everywhere {
@@ -239,7 +241,7 @@ impl Pages for OnAll<'_> {
         let compare = if inclusive { ">=" } else { ">" };
         // The names first: a page is so many entries, however many volumes hold each of them.
         let mut stmt = self.catalog.conn.prepare_cached(&format!(
-            "SELECT p.name, e.child, p.volume, p.kind, p.size, p.mtime, p.mtime_ns, p.rdev, p.target FROM \
+            "SELECT p.name, e.child, p.volume, p.kind, p.size, p.mtime, p.mtime_ns, p.rdev, p.target, p.alias FROM \
              (SELECT DISTINCT name FROM placement WHERE dir = ?1 AND name {compare} ?2 ORDER BY name LIMIT ?3) n \
              CROSS JOIN placement p ON p.dir = ?1 AND p.name = n.name \
              CROSS JOIN entry e ON e.dir = ?1 AND e.name = n.name ORDER BY p.name, p.volume"
@@ -274,6 +276,7 @@ impl Pages for OnAll<'_> {
                     nsec: r.get(6)?,
                 },
                 rdev: r.get::<_, i64>(7)? as u64,
+                alias: r.get(9)?,
             });
         }
         Ok(page)

@@ -5,6 +5,7 @@
 //! anyway. It is the truth about the set; a drive's own manifest is the truth about the drive.
 //! It does not decide what goes where: it hands out pages of numbers and stores what comes back.
 
+pub mod aliases;
 pub mod aside;
 pub mod content;
 pub mod copies;

@@ -109,7 +109,7 @@ impl Catalog {
         }))
     }
 
-    pub(super) fn dir_key(&self, dir: i64) -> Result<Option<(i64, Vec<u8>)>> {
+    pub(crate) fn dir_key(&self, dir: i64) -> Result<Option<(i64, Vec<u8>)>> {
         let mut stmt = self
             .conn
             .prepare_cached("SELECT parent, name FROM dir WHERE id = ?1")?;

@@ -34,7 +34,7 @@ pub struct Placed {
 }
 
 pub(super) const COLUMNS: &str = "p.dir, p.name, p.kind, p.size, p.mtime, p.mtime_ns, p.mode, p.uid, p.gid, p.algorithm, \
-    p.digest, p.target, p.link, p.rdev, p.stored, e.child";
+    p.digest, p.target, p.link, p.rdev, p.stored, e.child, p.alias";
 
 pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
     let kind = kind_from(r.get(2)?);
@@ -62,6 +62,7 @@ pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
             rdev: matches!(kind, Kind::CharDevice | Kind::BlockDevice)
                 .then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
             stored: r.get(14)?,
+            alias: r.get(16)?,
         },
         child: r.get(15)?,
     })
@@ -169,7 +170,7 @@ impl Catalog {
         self.conn
             .prepare_cached(
                 "INSERT OR REPLACE INTO placement VALUES(?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
-                 ?12, ?13, ?14, ?15, ?16)",
+                 ?12, ?13, ?14, ?15, ?16, ?17)",
             )?
             .execute(params![
                 key.dir,
@@ -187,7 +188,8 @@ impl Catalog {
                 item.target,
                 item.link,
                 rdev as i64,
-                item.stored
+                item.stored,
+                item.alias
             ])?;
         let (run, settled) = self.settled();
         let (kind, size, mtime) = match seen {
@@ -251,7 +253,7 @@ impl Catalog {
                 .conn
                 .prepare_cached(
                     "INSERT OR IGNORE INTO placement SELECT dir, name, ?3, 0, kind, 0, mtime, mtime_ns, \
-                     mode, uid, gid, 0, NULL, NULL, NULL, 0, 1 FROM entry WHERE dir = ?1 AND name = ?2",
+                     mode, uid, gid, 0, NULL, NULL, NULL, 0, 1, NULL FROM entry WHERE dir = ?1 AND name = ?2",
                 )?
                 .execute(params![parent, name, volume])?;
             if added == 0 {

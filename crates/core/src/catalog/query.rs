@@ -82,6 +82,8 @@ pub struct Hit {
     pub now: Option<Vec<u8>>,
     /// False: the drive's file system could not hold it, it is recorded only.
     pub stored: bool,
+    /// Its path on the drive, where that is not its own.
+    pub there: Option<Vec<u8>>,
 }
 
 /// A search that is going on.
@@ -249,7 +251,7 @@ impl Search<'_> {
         };
         let before = hits.len();
         let mut stmt = self.catalog.conn.prepare_cached(
-            "SELECT volume, kind, size, mtime, mtime_ns, algorithm, digest, stored FROM placement \
+            "SELECT volume, kind, size, mtime, mtime_ns, algorithm, digest, stored, alias FROM placement \
              WHERE dir = ?1 AND name = ?2 AND part = 0 ORDER BY volume",
         )?;
         let mut rows = stmt.query(params![dir, name])?;
@@ -265,6 +267,7 @@ impl Search<'_> {
                 standing: entry.standing(&content),
                 now: None,
                 stored: r.get(7)?,
+                there: r.get(8)?,
             });
         }
         if entry.gone != 0 {
@@ -285,6 +288,7 @@ impl Search<'_> {
                 standing: Standing::NotBackedUp,
                 now: None,
                 stored: true,
+                there: None,
             });
         }
         Ok(())
@@ -319,7 +323,7 @@ impl Search<'_> {
     ) -> Result<()> {
         let mut stmt = self.catalog.conn.prepare_cached(
             "SELECT m.from_dir, m.from_name, m.volume, p.kind, p.size, p.mtime, p.mtime_ns, p.algorithm, \
-             p.digest, p.stored FROM moved m JOIN placement p ON p.dir = m.from_dir AND p.name = m.from_name \
+             p.digest, p.stored, p.alias FROM moved m JOIN placement p ON p.dir = m.from_dir AND p.name = m.from_name \
              AND p.volume = m.volume AND p.part = 0 WHERE m.dir = ?1 AND m.name = ?2 ORDER BY m.volume",
         )?;
         let mut rows = stmt.query(params![dir, name])?;
@@ -344,6 +348,7 @@ impl Search<'_> {
                 standing: Standing::Renamed,
                 now: Some(path.to_vec()),
                 stored: r.get(9)?,
+                there: r.get(10)?,
             });
         }
         Ok(())
@@ -372,6 +377,7 @@ impl Search<'_> {
                 standing: Standing::Lost,
                 now: None,
                 stored: true,
+                there: None,
             });
         }
         Ok(())

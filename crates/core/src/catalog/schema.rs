@@ -123,6 +123,8 @@ ALTER TABLE volume ADD COLUMN copy INTEGER NOT NULL DEFAULT 1;    -- which copy 
 -- algorithm that a placement of it has.
 ALTER TABLE entry ADD COLUMN sha256 BLOB;
 ALTER TABLE entry ADD COLUMN blake3 BLOB;
+-- Its whole path on the volume, where the file system could not take the true one; else NULL.
+ALTER TABLE placement ADD COLUMN alias BLOB;
 -- Placements whose entry has another name in the source now, and on the volume not yet. Of a directory that is
 -- gone and only holds such placements dir is 0: it goes as soon as it is empty.
 CREATE TABLE moved(

@@ -214,6 +214,7 @@ fn item_of(
         link: None,
         rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
         stored: true,
+        alias: None,
     };
     item.check()?;
     Ok(item)
@@ -327,6 +328,7 @@ fn record(
     catalog.atomically(|| {
         for (key, item) in batch.drain(..) {
             catalog.place_dirs(volume, key.dir)?;
+            catalog.alias_dirs(volume, key.dir, item.alias.as_deref())?;
             catalog.place(volume, &key, &item, None)?;
         }
         Ok(())

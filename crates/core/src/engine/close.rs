@@ -159,7 +159,9 @@ fn write_lists(
             let listed = match &placed.item.digest {
                 Some(digest) if placed.item.stored => {
                     let file = sums.iter_mut().find(|one| one.by == digest.algorithm);
-                    file.map_or(Ok(false), |one| one.push(&own, digest, &placed.item.path))?
+                    file.map_or(Ok(false), |one| {
+                        one.push(&own, digest, placed.item.on_drive())
+                    })?
                 }
                 _ => false,
             };
@@ -243,7 +245,7 @@ fn set_dir(drive: &Drive, placed: &Placed, progress: &Progress) -> Result<()> {
         nlink: 0,
         rdev: 0,
     };
-    set_dir_meta(drive, &item.path, &meta, progress)
+    set_dir_meta(drive, item.on_drive(), &meta, progress)
 }
 
 fn set_dir_meta(drive: &Drive, path: &[u8], want: &Meta, progress: &Progress) -> Result<()> {

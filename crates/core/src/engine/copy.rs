@@ -15,6 +15,7 @@ use crossbeam_channel::bounded;
 
 use super::drive::Drive;
 use super::file::{Copier, Made, SourceRoot, Work};
+use super::namer::Namer;
 use super::pool::{IN_FLIGHT, Inline, Pool};
 use super::writer::Writer;
 use crate::cancel::CancelToken;
@@ -108,6 +109,7 @@ pub fn copy_volume(
         retries: Vec::new(),
         tried: false,
         in_hand: HashSet::new(),
+        namer: Namer::new(drive),
         blank: catalog.holds_nothing(drive.identity.volume.number)?,
     };
     progress

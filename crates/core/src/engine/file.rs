@@ -87,6 +87,8 @@ pub struct Work {
     pub key: Key,
     /// Its path below the drive's root.
     pub path: Vec<u8>,
+    /// Its path on the drive, where that is another one.
+    pub alias: Option<Vec<u8>>,
     /// What the walk saw.
     pub meta: Meta,
     /// Where it comes from.
@@ -111,6 +113,11 @@ impl Work {
     /// Its path where it comes from, below the drives' root.
     pub fn origin(&self) -> &[u8] {
         self.from.as_deref().unwrap_or(&self.path)
+    }
+
+    /// Its path on the drive.
+    pub fn on_drive(&self) -> &[u8] {
+        self.alias.as_deref().unwrap_or(&self.path)
     }
 
     /// The name of its temp file in [`Work::temp`].
@@ -227,7 +234,7 @@ impl<'a> Copier<'a> {
                     return Made::Failed(FileError::from_error(fault, &absolute(), &e));
                 }
                 Fail::Target(e) => {
-                    let path = join(&self.drive_path, &work.path);
+                    let path = join(&self.drive_path, work.on_drive());
                     return match target_fault(&e) {
                         None => Made::DriveFailed(e.with_path(&path)),
                         Some(fault) => Made::Failed(FileError::from_error(fault, &path, &e)),
@@ -409,6 +416,7 @@ pub(super) fn item(work: &Work, meta: &Meta) -> Item {
         link: None,
         rdev: None,
         stored: true,
+        alias: work.alias.clone(),
     }
 }
 

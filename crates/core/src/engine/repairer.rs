@@ -206,6 +206,7 @@ impl Repairer<'_> {
         let work = Work {
             id: committer.next_temp(),
             path: item.path.clone(),
+            alias: item.alias.clone(),
             meta: meta_of(&item),
             source,
             temp,
@@ -228,7 +229,13 @@ impl Repairer<'_> {
         }
         if let Some((volume, root)) = &self.other {
             let holds = self.catalog.holders(self.volume, key)?.contains(volume);
-            return Ok(holds.then(|| (Arc::clone(root), None)));
+            // It may stand there under another name.
+            let there = match holds {
+                true => self.catalog.placement(*volume, key)?,
+                false => None,
+            };
+            let alias = there.and_then(|placed| placed.item.alias);
+            return Ok(holds.then(|| (Arc::clone(root), alias)));
         }
         Ok(match self.origins.source_of(key, item)? {
             Source::There { root, path, .. } => Some((root, Some(path))),
@@ -336,8 +343,8 @@ impl Repairer<'_> {
             self.progress.fail(e);
             return Ok(());
         }
-        let (dir, name) = split(&item.path);
-        let whole = join(&drive.path, &item.path);
+        let (dir, name) = split(item.on_drive());
+        let whole = join(&drive.path, item.on_drive());
         sys::open_dir_beneath(drive.root.as_fd(), dir, true)
             .and_then(|dir| sys::unlink(dir.as_fd(), name, false))
             .at("removing the bad version of", &whole)?;

@@ -257,6 +257,7 @@ pub(crate) fn each(
                 mtime: held.mtime,
                 rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
                 volume: held.volume,
+                alias: held.alias,
             })?;
         }
     }
@@ -290,6 +291,7 @@ fn each_planned(
                 mtime,
                 rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
                 volume,
+                alias: None,
             })?;
         }
     }

@@ -10,6 +10,7 @@ use super::copy::{Options, Outcome};
 use super::drive::Drive;
 use super::epoch::{Committer, Flushed, Ready};
 use super::file::{How, Made, SourceRoot, TempDir, Work};
+use super::namer::Namer;
 use super::pool::Copiers;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
@@ -45,6 +46,8 @@ pub(super) struct Writer<'a> {
     pub(super) in_hand: HashSet<(u64, u64)>,
     /// The volume held nothing when this began.
     pub(super) blank: bool,
+    /// Under which names entries stand on the drive.
+    pub(super) namer: Namer,
 }
 
 impl Writer<'_> {
@@ -175,11 +178,15 @@ impl Writer<'_> {
             return Ok(None);
         };
         self.progress.set_current(&path);
+        let alias = self
+            .namer
+            .alias(committer.drive(), self.catalog, &path, &key, None)?;
         let id = committer.next_temp();
         Ok(Some(Work {
             id,
             key,
             path,
+            alias,
             meta: row.meta,
             source,
             temp,

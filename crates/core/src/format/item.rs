@@ -107,9 +107,17 @@ pub struct Item {
     pub rdev: Option<(u32, u32)>,
     /// False: recorded here only, because the drive's file system cannot hold it.
     pub stored: bool,
+    /// Its path on the drive, where the file system could not take the true one ([`crate::engine::names`]): as
+    /// many components as the path, and not the same.
+    pub alias: Option<Vec<u8>>,
 }
 
 impl Item {
+    /// Where it stands on the drive, below the drive's root: the one path by which a drive is opened.
+    pub fn on_drive(&self) -> &[u8] {
+        self.alias.as_deref().unwrap_or(&self.path)
+    }
+
     /// What entries are ordered by on a drive: the path, with a slash at its end for a directory, so that
     /// what is in a directory follows it.
     pub fn sort_key(&self) -> Vec<u8> {
@@ -136,6 +144,10 @@ impl Item {
             .or_else(|| {
                 let link = self.link.as_deref()?;
                 path_fault(link).map(|fault| format!("the hard-linked path {fault}"))
+            })
+            .or_else(|| {
+                let alias = self.alias.as_deref()?;
+                alias_fault(&self.path, alias).map(|fault| format!("the path on the drive {fault}"))
             })
             .or_else(|| self.field_fault().map(str::to_owned))
     }
@@ -206,6 +218,10 @@ impl Item {
         if !self.stored {
             out.extend_from_slice(b",\"stored\":false");
         }
+        if let Some(alias) = &self.alias {
+            out.extend_from_slice(b",\"as\":");
+            write_json(out, alias, JsonStyle::Utf8);
+        }
         out.push(b'}');
     }
 
@@ -241,6 +257,8 @@ pub(super) struct WireItem {
     rdev: Option<(u32, u32)>,
     #[serde(default = "yes")]
     stored: bool,
+    #[serde(rename = "as")]
+    alias: Option<Name>,
 }
 
 fn yes() -> bool {
@@ -263,6 +281,7 @@ impl WireItem {
             link: self.link.map(|l| l.0),
             rdev: self.rdev,
             stored: self.stored,
+            alias: self.alias.map(|a| a.0),
         };
         match item.fault() {
             None => Ok(item),
@@ -381,6 +400,14 @@ pub fn check_path(path: &[u8]) -> Result<()> {
     path_fault(path).map_or(Ok(()), |fault| {
         Err(Error::new(Code::BadInput, "checking", format!("the path {fault}")).with_path(path))
     })
+}
+
+/// What is wrong with the path under which an entry stands on a drive.
+pub(super) fn alias_fault(path: &[u8], alias: &[u8]) -> Option<&'static str> {
+    let depth = |path: &[u8]| path.iter().filter(|b| **b == b'/').count();
+    path_fault(alias)
+        .or_else(|| (depth(alias) != depth(path)).then_some("has another depth than the path"))
+        .or_else(|| (alias == path).then_some("is the path itself"))
 }
 
 fn path_fault(path: &[u8]) -> Option<&'static str> {

@@ -48,6 +48,7 @@ fn entry(path: &[u8], volume: u32) -> ListedEntry {
             nsec: 5,
         },
         rdev: None,
+        alias: None,
         volume,
     }
 }
@@ -422,6 +423,7 @@ fn listed(item: crate::format::item::Item, volume: u32) -> ListedEntry {
         size: item.size,
         mtime: item.mtime,
         rdev: item.rdev,
+        alias: None,
         volume,
     }
 }

@@ -136,6 +136,7 @@ pub(crate) fn item() -> impl Strategy<Value = Item> {
                     rdev: matches!(kind, Kind::CharDevice | Kind::BlockDevice)
                         .then_some((major, minor)),
                     stored,
+                    alias: None,
                 }
             },
         )
@@ -162,6 +163,7 @@ pub(crate) fn file(path: &[u8]) -> Item {
         link: None,
         rdev: None,
         stored: true,
+        alias: None,
     }
 }
 

@@ -403,14 +403,14 @@
   const show = () => {
     const list = $('found')
     for (const { directory, line } of found.slice(shown, shown + STEP)) {
-      const [name, size, time, other, kind] = line.split('/')
+      const [name, size, time, other, kind, ...alias] = line.split('/')
       const path = directory.path + name
       const item = el('li')
       const where = (other || directory.drives).split(',')
       const isHere = !isReport && where.includes(String(facts.volume))
       const label = el('span', '', el('span', 'dim', directory.path), el('span', 'name', name))
       // A name with a backslash in it is shown otherwise than it is written on the drive.
-      if (isHere && !path.includes('\\')) {
+      if (isHere && alias.length === 0 && !path.includes('\\')) {
         const link = el('a', '', label)
         link.href = facts.root + path.split('/').map(encodeURIComponent).join('/')
         item.append(link)
@@ -436,6 +436,9 @@
       const date = dayOf(Number.parseInt(time, 36))
       places.append(el('span', 'dim', date ? `${what}, ${date}` : what))
       item.append(places)
+      if (alias.length > 0) {
+        item.append(el('div', 'dim', `Where a drive cannot hold this name: ${alias.join('/')}`))
+      }
       list.append(item)
     }
     shown = Math.min(found.length, shown + STEP)

@@ -15,6 +15,7 @@ fn entry(path: &[u8], kind: Kind, size: u64, volume: u32) -> ListedEntry {
         },
         rdev: None,
         volume,
+        alias: None,
     }
 }
 
@@ -45,14 +46,21 @@ fn a_part_has_directories_names_drives_and_kinds() {
         (file("d/c", 1, 2), false),
         (entry(b"d/link", Kind::Symlink, 3, 2), false),
         (entry(b"d/x", Kind::Dir, 0, 1), false),
+        (
+            ListedEntry {
+                alias: Some(b"d/y_".to_vec()),
+                ..file("d/y:", 2, 1)
+            },
+            false,
+        ),
         (file("z/later", 9, 3), true),
     ]);
     let time = "s44we8";
-    assert_eq!(entries, 6);
+    assert_eq!(entries, 7);
     assert_eq!(
         texts,
         [format!(
-            "///1\na/10/{time}\n/d//1,2\nb/0/{time}\nc/1/{time}/2\nlink/3/{time}/2/l\nx/0/{time}/1/d\n\
+            "///1\na/10/{time}\n/d//1,2\nb/0/{time}\nc/1/{time}/2\nlink/3/{time}/2/l\nx/0/{time}/1/d\ny:/2/{time}/1//d/y_\n\
              /z//p3\nlater/9/{time}\n"
         )]
     );

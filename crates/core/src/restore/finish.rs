@@ -107,6 +107,7 @@ fn set(
             link: None,
             rdev: None,
             stored: true,
+            alias: None,
         }),
         None => crate::meta::Meta { mode: PLAIN, ..now },
     };

@@ -54,11 +54,11 @@ pub(super) fn find(
             let path = join(&dir, &name);
             let as_dir = [&path, &b"/"[..]].concat();
             let key = if is_dir { &as_dir } else { &path };
-            if is_dir && tables.state(&as_dir)?.is_some() {
+            if is_dir && tables.state_at(&as_dir)?.is_some() {
                 open.push(path);
-            } else if tables.state(key)?.is_none()
+            } else if tables.state_at(key)?.is_none()
                 // Something else is recorded there: that is told as changed.
-                && tables.state(if is_dir { &path } else { &as_dir })?.is_none()
+                && tables.state_at(if is_dir { &path } else { &as_dir })?.is_none()
             {
                 sink(key.clone(), None)?;
             }

@@ -138,6 +138,7 @@ impl DriveLists {
                 standing,
                 now: None,
                 stored: true,
+                there: entry.alias,
             })
         })?;
         Ok(())
@@ -203,6 +204,7 @@ fn hit(item: Item, volume: u32) -> Hit {
         standing: Standing::Current,
         now: None,
         stored: item.stored,
+        there: item.alias,
     }
 }
 

@@ -87,6 +87,8 @@ struct WireEntry {
     size: u64,
     mtime: Text<Time>,
     rdev: Option<(u32, u32)>,
+    #[serde(rename = "as")]
+    alias: Option<Name>,
 }
 
 impl WireEntry {
@@ -97,6 +99,7 @@ impl WireEntry {
             size: self.size,
             mtime: self.mtime.0,
             rdev: self.rdev,
+            alias: self.alias.map(|a| a.0),
             volume: self.volume,
         };
         match entry.fault() {
