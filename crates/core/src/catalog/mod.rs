@@ -14,6 +14,7 @@ pub mod digests;
 pub mod fate;
 pub mod findings;
 pub mod handover;
+mod history;
 pub mod jobs;
 pub mod learn;
 pub mod listed;

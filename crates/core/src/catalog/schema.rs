@@ -165,6 +165,14 @@ CREATE TABLE finding(
   checked INTEGER NOT NULL,       -- seconds since 1970
   PRIMARY KEY(volume, dir, name)
 ) WITHOUT ROWID;
+-- Checks of whole volumes that this host knows of.
+CREATE TABLE verification(
+  volume INTEGER NOT NULL,
+  checked INTEGER NOT NULL,       -- seconds since 1970
+  kind TEXT NOT NULL,             -- how: see volume.json
+  bad INTEGER NOT NULL,           -- entries that were not good
+  PRIMARY KEY(volume, checked)
+) WITHOUT ROWID;
 ";
 
 /// Version 3, besides the tables of files in parts.

@@ -38,6 +38,7 @@ pub mod recover;
 pub mod renames;
 pub mod repair;
 mod repairer;
+pub mod report;
 pub mod setlist;
 mod special;
 pub mod spool;
