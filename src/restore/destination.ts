@@ -7,6 +7,7 @@
 
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { nameBytes } from '../bytes.js'
 import { UserError, usageError } from '../errors.js'
 import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
@@ -46,7 +47,7 @@ export async function openDestination(
     case 'missing':
       if (!verdict.creatable) throw usageError(sentence, 'Make it, or name another directory.')
       if (dryRun) return facts
-      mkdirSync(place)
+      mkdirSync(nameBytes(place))
       return (await look(place, NOTHING_KNOWN)).facts
     case 'other-set':
       throw usageError(
