@@ -76,7 +76,8 @@ export function keepApart(destination: PathFacts, drive: PathFacts): void {
     )
   }
   // A drive that is mounted below the destination is out of reach: no other file system is entered.
-  const sameMount = drive.mount?.id === destination.mount?.id
+  // What is not there yet (a dry run) holds nothing, and its chain begins with what it would lie in.
+  const sameMount = destination.found === 'dir' && drive.mount?.id === destination.mount?.id
   if (sameMount && there !== undefined && drive.chain.includes(there)) {
     throw usageError(
       `${names} lie in each other.`,
