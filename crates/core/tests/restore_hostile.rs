@@ -137,7 +137,14 @@ fn twist_lines(chance: &mut Chance, lines: &mut Vec<Vec<u8>>, canary: &str, gent
         0 => replace(&line, &quoted(&path), &quoted(chance.of(&evil))),
         1 => replace(&line, &quoted(&path), &quoted(&format!("{canary}/file"))),
         2 => {
-            let links = ["a", "sub/deep/c", "zzz", "l", "../canary/file", "/etc/passwd"];
+            let links = [
+                "a",
+                "sub/deep/c",
+                "zzz",
+                "l",
+                "../canary/file",
+                "/etc/passwd",
+            ];
             let link = chance.of(&links[..if gently { 4 } else { 6 }]);
             replace(&line, "\"kind\"", &format!("\"link\":\"{link}\",\"kind\""))
         }
@@ -183,9 +190,9 @@ fn twist_lines(chance: &mut Chance, lines: &mut Vec<Vec<u8>>, canary: &str, gent
             let above = chance.of(&above[..if gently { 4 } else { 5 }]);
             replace(&line, "sub/", above)
         }
-        _ => replace(&line, "sha256:", "sha256:0123456789abcdef").split(|b| *b == b'"').fold(
-            Vec::new(),
-            |mut line, part| {
+        _ => replace(&line, "sha256:", "sha256:0123456789abcdef")
+            .split(|b| *b == b'"')
+            .fold(Vec::new(), |mut line, part| {
                 // As long as a digest is, and another one.
                 if !line.is_empty() {
                     line.push(b'"');
@@ -193,8 +200,7 @@ fn twist_lines(chance: &mut Chance, lines: &mut Vec<Vec<u8>>, canary: &str, gent
                 let is_digest = part.starts_with(b"sha256:");
                 line.extend_from_slice(&part[..if is_digest { 71 } else { part.len() }]);
                 line
-            },
-        ),
+            }),
     };
     lines[at] = changed;
 }
@@ -404,7 +410,9 @@ fn whatever_a_drive_says_nothing_outside_is_touched() {
             .status();
         fs::remove_dir_all(&place).unwrap();
     }
-    println!("of {case} drives {copied} came as far as the copying, {refused} were refused as a whole");
+    println!(
+        "of {case} drives {copied} came as far as the copying, {refused} were refused as a whole"
+    );
     assert!(refused > cases / 20, "no list was bad: nothing was tried");
     assert!(SET.len() == 32);
 }

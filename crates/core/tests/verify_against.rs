@@ -137,7 +137,11 @@ fn each_side_has_its_words_and_the_digest_tells_whose_damage_it_is() {
         ]
     );
     assert!(found[2].2.contains("the same content"), "{}", found[2].2);
-    assert!(found[3].2.contains("the drive has what was backed up, the source does not"));
+    assert!(
+        found[3]
+            .2
+            .contains("the drive has what was backed up, the source does not")
+    );
     assert!(found[4].2.contains("neither the source nor the drive"));
     let told = report.tables.told(None, 100).unwrap();
     let told: Vec<(&[u8], Word, bool)> = told

@@ -213,6 +213,10 @@ impl Reader<'_> {
             hash.update(&block[..n]);
             at += n as u64;
             Progress::add(&self.progress.bytes, n as u64);
+            if at > before.size {
+                // Somebody writes it; it may never end.
+                break;
+            }
             if at - forgotten >= FORGET_EVERY {
                 sys::begin_write_back(fd.as_fd(), forgotten, at - forgotten);
                 forgotten = at;
