@@ -67,6 +67,10 @@ pub fn adopt_equal(
             continue;
         }
         let path = entries.path().to_vec();
+        // Nothing tells of which version a part is that somebody else has put there.
+        if row.source < 0 {
+            continue;
+        }
         let (dir, name) = split(&path);
         let Ok(dir) = sys::open_dir_beneath(drive.root.as_fd(), dir, true) else {
             continue;
@@ -214,6 +218,8 @@ fn item_of(
         link: None,
         rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
         stored: true,
+        alias: None,
+        part: None,
     };
     item.check()?;
     Ok(item)
@@ -303,7 +309,9 @@ pub fn count_files(drive: &Drive, cancel: &CancelToken, progress: &Progress) -> 
             Ok(())
         },
     )?;
-    Ok(files)
+    // A page of ours, where its set is not known any more.
+    let page = crate::page::stands(drive.root.as_fd());
+    Ok(files - u64::from(page && files > 0))
 }
 
 fn record(
@@ -325,6 +333,7 @@ fn record(
     catalog.atomically(|| {
         for (key, item) in batch.drain(..) {
             catalog.place_dirs(volume, key.dir)?;
+            catalog.alias_dirs(volume, key.dir, item.alias.as_deref())?;
             catalog.place(volume, &key, &item, None)?;
         }
         Ok(())

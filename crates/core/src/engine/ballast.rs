@@ -42,7 +42,10 @@ pub(super) struct Ballast {
 /// What an entry will take in the lists.
 pub(super) fn lines(item: &Item) -> u64 {
     let link = item.link.as_ref().or(item.target.as_ref());
-    LINES + 2 * item.path.len() as u64 + link.map_or(0, |l| l.len() as u64)
+    LINES
+        + (item.path.len() + item.on_drive().len()) as u64
+        + item.alias.as_ref().map_or(0, |a| a.len() as u64)
+        + link.map_or(0, |l| l.len() as u64)
 }
 
 impl Drive {

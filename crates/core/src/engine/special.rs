@@ -133,6 +133,7 @@ impl Copier<'_> {
             .entry("links, fifos, sockets or devices")
             .or_default() += 1;
         item.stored = false;
+        item.alias = None;
         Made::Recorded(Box::new(item), meta)
     }
 
@@ -170,7 +171,7 @@ impl Copier<'_> {
         work: &Work,
         to: &Item,
     ) -> std::result::Result<Option<Made>, Fail> {
-        let (dir, name) = split(&to.path);
+        let (dir, name) = split(to.on_drive());
         let dir = match sys::open_dir_beneath(self.drive_root.as_fd(), dir, true)
             .at("opening the directory of", &to.path)
         {
@@ -214,6 +215,7 @@ impl Copier<'_> {
         let item = Item {
             path: work.path.clone(),
             link: Some(to.link.clone().unwrap_or_else(|| to.path.clone())),
+            alias: work.alias.clone(),
             ..to.clone()
         };
         Progress::add(&self.progress.bytes, work.meta.size);

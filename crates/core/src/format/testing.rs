@@ -136,6 +136,8 @@ pub(crate) fn item() -> impl Strategy<Value = Item> {
                     rdev: matches!(kind, Kind::CharDevice | Kind::BlockDevice)
                         .then_some((major, minor)),
                     stored,
+                    alias: None,
+                    part: None,
                 }
             },
         )
@@ -162,6 +164,8 @@ pub(crate) fn file(path: &[u8]) -> Item {
         link: None,
         rdev: None,
         stored: true,
+        alias: None,
+        part: None,
     }
 }
 

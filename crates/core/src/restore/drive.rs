@@ -190,8 +190,12 @@ impl<'a> Restorer<'a> {
         // The catalog is a private copy of what drives and hosts have said: its paths are data, too.
         let made = check_path(&wanted.path)
             .and_then(|()| check_path(&item.path))
+            .and_then(|()| check_path(item.on_drive()))
             .map_err(Fail::Target)
-            .and_then(|()| self.make(placed, wanted));
+            .and_then(|()| match &wanted.whole {
+                None => self.make(placed, wanted),
+                Some(path) => self.part(placed, wanted, path),
+            });
         match made {
             Ok(()) => {
                 self.failures = 0;
@@ -203,7 +207,7 @@ impl<'a> Restorer<'a> {
                 self.check_drive(&e)?;
                 self.outcome.bad += 1;
                 self.catalog.restore_strike(self.volume, key)?;
-                let path = join(self.path, &item.path);
+                let path = join(self.path, item.on_drive());
                 self.progress
                     .fail(FileError::from_error(FileFault::Failed, &path, &e));
                 Ok(())
@@ -273,11 +277,16 @@ impl<'a> Restorer<'a> {
             size: item.size,
             mtime: item.mtime,
             corrupt: false,
+            part_of: None,
         });
         Ok(())
     }
 
-    fn settle(&self, wanted: &Wanted, delivered: Option<crate::meta::Time>) -> Result<(), Fail> {
+    pub(super) fn settle(
+        &self,
+        wanted: &Wanted,
+        delivered: Option<crate::meta::Time>,
+    ) -> Result<(), Fail> {
         self.catalog
             .restore_settle(wanted.id, delivered)
             .map_err(Fail::Target)
@@ -291,12 +300,15 @@ impl<'a> Restorer<'a> {
         // Those that are made on the way get their owners, modes and times like those that are asked for.
         let mut made: Vec<Vec<u8>> = Vec::new();
         let root = self.root.as_fd();
+        let above = &self.above;
         let mut lost = 0;
         let fd = self
             .target
             .make_dirs(parent, self.catalog, &mut |rel, fd| {
                 made.push(rel.to_vec());
-                lost += u64::from(!copy_dir_attributes(root, rel, fd));
+                let known = above.iter().find(|item| item.path == rel);
+                let there = known.map_or(rel, Item::on_drive);
+                lost += u64::from(!copy_dir_attributes(root, there, fd));
             })
             .map_err(Fail::Target)?;
         self.outcome.attributes_lost += lost;

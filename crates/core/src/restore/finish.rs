@@ -107,6 +107,8 @@ fn set(
             link: None,
             rdev: None,
             stored: true,
+            alias: None,
+            part: None,
         }),
         None => crate::meta::Meta { mode: PLAIN, ..now },
     };
