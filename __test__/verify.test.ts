@@ -124,8 +124,8 @@ rootTest('two hundred random flips are found and named, and sha256sum -c agrees'
   await ownFlips(t, random, drive, ['manifest.jsonl'], check)
   ended(t, await host.run(['verify', '-o', drive.path, '--restart']), 0)
   // A journal is there while a run goes on, and after one that was broken off.
-  fs.writeFileSync(path.join(source, 'd0/new'), 'new')
-  const inject = 'inject=renameat2:signal=SIGKILL:when=2'
+  for (let n = 0; n < 6; n += 1) fs.writeFileSync(path.join(source, `d0/new ${n}`), `${n}`)
+  const inject = 'inject=renameat2:signal=SIGKILL:when=3'
   const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=renameat2', '-e', inject]
   await host.run([source, '-o', drive.path, '-w', '1'], { under })
   t.true(fs.existsSync(path.join(drive.path, '.mvcopy/journal.log')))

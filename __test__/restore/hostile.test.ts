@@ -95,16 +95,17 @@ async function audited(
       ...['-e', 'trace=%file,openat2', '-e', 'signal=none'],
     ],
   })
-  const top = path.dirname(host.home)
+  const own = path.dirname(host.home)
   // SQLite's files without a name are made in the directory for temporary ones.
-  const ours = [host.state, top]
+  const ours = [host.state, own]
   const calls = callsIn(log, host.cwd)
   t.true(calls.length > 50, `${why}: nothing was traced`)
   for (const call of calls) {
     const roots = call.writes
       ? [...ours, ...may.write, '/dev', '/proc/self']
       : [...ours, ...may.read, ...may.write, ...SYSTEM, ...PROGRAM]
-    const above = !call.writes && roots.some((root) => `${root}/`.startsWith(`${call.path}/`))
+    const top = call.path === '/' ? '/' : `${call.path}/`
+    const above = !call.writes && roots.some((root) => `${root}/`.startsWith(top))
     // A directory above one of these is opened on the way to it; nothing in it is.
     const fine = above || isIn(call.path, roots)
     // What hostile names lead to, too.

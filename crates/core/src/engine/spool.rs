@@ -115,7 +115,10 @@ pub fn spool(
                 done.left_bytes += item.size;
                 continue;
             }
-            match spool.keep(&item)? {
+            // It may stand there under another name, and the repair looks for it under that.
+            let there = catalog.placement(number, &finding.key)?;
+            let there = there.and_then(|placed| placed.item.alias);
+            match spool.keep(&item, there.as_deref().unwrap_or(&item.path))? {
                 Ok(()) => {
                     done.files += 1;
                     done.bytes += item.size;
@@ -159,10 +162,10 @@ struct Spool<'a> {
 }
 
 impl Spool<'_> {
-    /// Keeps one file; the inner error is about the other volume.
-    fn keep(&mut self, item: &Item) -> Result<Result<(), Lacking>> {
+    /// Keeps the file that stands there; the inner error is about the other volume.
+    fn keep(&mut self, item: &Item, there: &[u8]) -> Result<Result<(), Lacking>> {
         self.progress.set_current(&item.path);
-        let (dir, name) = split(&item.path);
+        let (dir, name) = split(there);
         let opened = sys::open_dir_beneath(self.root.fd.as_fd(), dir, true)
             .and_then(|dir| sys::open_for_reading(dir.as_fd(), name));
         let from = match opened {
@@ -174,7 +177,7 @@ impl Spool<'_> {
             Ok(_) => return Ok(Err((Word::Changed, None))),
             Err(e) => return Ok(Err(lacking(&e))),
         };
-        let whole = join(self.dir, &item.path);
+        let whole = join(self.dir, there);
         let parent = self.parent(dir)?;
         let id = (meta.ino, item.digest.map(|d| d.bytes));
         if meta.nlink > 1
@@ -199,7 +202,7 @@ impl Spool<'_> {
                 .map_err(std::io::Error::from)
                 .at("setting the time of", &whole)?;
             if meta.nlink > 1 {
-                self.seen.insert(id, item.path.clone());
+                self.seen.insert(id, there.to_vec());
             }
         } else {
             sys::unlink(parent.as_fd(), name, false).at("removing", &whole)?;

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::Options;
 use super::list::{Expected, Tables, fault};
-use super::read::{Content, Look, Reader};
+use super::read::{Content, Look, Reader, Wanted};
 use super::session::mount_of;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
@@ -22,6 +22,7 @@ use crate::engine::drive::names_in;
 use crate::engine::file::SourceRoot;
 use crate::error::{Code, Error, Result, strerror};
 use crate::format::item::{Algorithm, Digest};
+use crate::format::part::Part;
 use crate::format::verify::{InSource, SourceWord};
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
@@ -152,7 +153,11 @@ impl Against {
                 name: row.name,
             };
             path = self.catalog.path_of(&at)?;
-            source = Some(row.source);
+            // Of the parts of a file it is the file's, and negative.
+            source = Some(row.source.abs());
+        }
+        if expected.part.is_some() {
+            path.truncate(Part::whole(&path).len());
         }
         let path = path.strip_suffix(b"/").unwrap_or(&path);
         let Some(source) = source.or_else(|| self.by_prefix(path)) else {
@@ -218,7 +223,9 @@ impl Asked {
                 }
                 let id = (meta.dev, meta.ino, chunk[n].by());
                 match first.get(&id) {
-                    Some(leader) if meta.nlink > 1 => same_as.push((m, *leader)),
+                    Some(leader) if meta.nlink > 1 && chunk[n].part.is_none() => {
+                        same_as.push((m, *leader))
+                    }
                     _ => {
                         first.insert(id, m);
                         order.push((*place, m));
@@ -228,10 +235,15 @@ impl Asked {
             if reader.seeks {
                 order.sort_unstable();
             }
-            let wanted: Vec<(&[u8], Algorithm)> = order
-                .iter()
-                .map(|(_, m)| (paths[*m], chunk[members[*m].0].by()))
-                .collect();
+            let wanted = order.iter().map(|(_, m)| {
+                let one = &chunk[members[*m].0];
+                Wanted {
+                    path: paths[*m],
+                    by: one.by(),
+                    range: one.part.map(|(begins, _)| (begins, begins + one.size)),
+                }
+            });
+            let wanted: Vec<Wanted<'_>> = wanted.collect();
             let mut contents: Vec<Option<Content>> = vec![None; members.len()];
             for ((_, m), content) in order.iter().zip(reader.read(&wanted)?) {
                 // A stop came before it, and nothing of the chunk counts.
@@ -275,11 +287,16 @@ impl Asked {
     }
 }
 
+/// The size that the file in the source has to have.
+fn size_there(expected: &Expected) -> u64 {
+    expected.part.map_or(expected.size, |(_, whole)| whole)
+}
+
 /// Whether the content in the source has to be read: it could be what is recorded.
 fn is_to_read(expected: &Expected, found: &Meta) -> bool {
     expected.kind == Kind::File
         && found.kind == Kind::File
-        && (!expected.timed || found.size == expected.size)
+        && (!expected.timed || found.size == size_there(expected))
         // Without a digest another time is all that there is to be told.
         && (expected.digest.is_some() || found.mtime == expected.mtime)
 }
@@ -328,8 +345,8 @@ fn file(
     source: Option<&Content>,
     drive: Option<&Content>,
 ) -> Compared {
-    if expected.timed && meta.size != expected.size {
-        let (now, was) = (meta.size, expected.size);
+    if expected.timed && meta.size != size_there(expected) {
+        let (now, was) = (meta.size, size_there(expected));
         let why = format!("it has {now} bytes now, {was} are recorded");
         return said(SourceWord::Newer, why);
     }

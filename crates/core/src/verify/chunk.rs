@@ -12,7 +12,7 @@ use super::Kept;
 use super::against::{Compared, SOURCE_HAS_IT};
 use super::judge::{Judged, by_content, by_look};
 use super::list::{Expected, Tables};
-use super::read::{Content, Look, Reader};
+use super::read::{Content, Look, Reader, Wanted};
 use super::run::{Checking, Start};
 use crate::error::{Code, Error, Result};
 use crate::format::item::Algorithm;
@@ -134,10 +134,12 @@ impl Checking<'_> {
         if reader.seeks {
             order.sort_unstable();
         }
-        let wanted: Vec<(&[u8], Algorithm)> = order
-            .iter()
-            .map(|(_, n)| (paths[*n], chunk[*n].by()))
-            .collect();
+        let wanted = order.iter().map(|(_, n)| Wanted {
+            path: paths[*n],
+            by: chunk[*n].by(),
+            range: None,
+        });
+        let wanted: Vec<Wanted<'_>> = wanted.collect();
         // The two are read at the same time: they are two devices.
         let asked = match &self.against {
             Some(against) => Some(against.ask(chunk)?),

@@ -23,6 +23,7 @@ CREATE TABLE item(
   timed INTEGER,             -- 0: only the digest is known (the manifest is damaged)
   state INTEGER,             -- 0 to be looked at, 1 only recorded, 2 only intended by a broken run
   alias BLOB,                -- its path on the drive, where that is another one
+  begins INTEGER, whole INTEGER,  -- of a part of a file: where in the file, and the file's size
   at INTEGER DEFAULT 0,      -- when it was checked last, 0 = never
   generation INTEGER DEFAULT 0,
   picked INTEGER DEFAULT 1   -- this check looks at it
@@ -66,6 +67,8 @@ pub(super) struct Expected {
     pub rdev: Option<(u32, u32)>,
     pub timed: bool,
     pub alias: Option<Vec<u8>>,
+    /// Of a part of a file: where in the file it begins, and the file's size.
+    pub part: Option<(u64, u64)>,
 }
 
 impl Expected {
@@ -131,7 +134,8 @@ impl Tables {
     pub(super) fn put(&self, item: &Item) -> Result<()> {
         self.run(
             "INSERT OR REPLACE INTO item(key, kind, size, sec, nsec, algorithm, digest, target, link, major, \
-             minor, timed, state, alias) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13)",
+             minor, timed, state, alias, begins, whole) \
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13, ?14, ?15)",
             params![
                 item.sort_key(),
                 item.kind as u8,
@@ -145,7 +149,9 @@ impl Tables {
                 item.rdev.map(|r| r.0),
                 item.rdev.map(|r| r.1),
                 !item.stored,
-                item.alias
+                item.alias,
+                item.part.map(|p| p.offset as i64),
+                item.part.map(|p| p.size as i64)
             ],
         )?;
         self.put_alias(&item.sort_key(), item.alias.as_deref())
@@ -206,7 +212,8 @@ impl Tables {
         let mut statement = self
             .db
             .prepare_cached(
-                "SELECT key, kind, size, sec, nsec, algorithm, digest, target, major, minor, timed, alias \
+                "SELECT key, kind, size, sec, nsec, algorithm, digest, target, major, minor, timed, alias, \
+                 begins, whole \
                  FROM item WHERE key > ?1 AND picked = 1 AND state = 0 ORDER BY key LIMIT ?2",
             )
             .map_err(fault)?;
@@ -418,5 +425,9 @@ fn expected(r: &rusqlite::Row<'_>) -> rusqlite::Result<Expected> {
         rdev: r.get::<_, Option<u32>>(8)?.zip(r.get(9)?),
         timed: r.get(10)?,
         alias: r.get(11)?,
+        part: r
+            .get::<_, Option<i64>>(12)?
+            .zip(r.get::<_, Option<i64>>(13)?)
+            .map(|(begins, whole)| (begins as u64, whole as u64)),
     })
 }

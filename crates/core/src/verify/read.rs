@@ -51,6 +51,14 @@ pub(super) enum Content {
     Gone,
 }
 
+/// A file that is to be read, for its digest by an algorithm; of a part of it, from where to where.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub path: &'a [u8],
+    pub by: Algorithm,
+    pub range: Option<(u64, u64)>,
+}
+
 /// What all workers share.
 pub(super) struct Reader<'a> {
     pub root: &'a OwnedFd,
@@ -79,13 +87,13 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// Reads the files at `paths`, for the digest of each by its algorithm, in that order on a drive that seeks; `None` for what a stop came before.
+    /// Reads files for their digests, in that order on a drive that seeks; `None` for what a stop came before.
     ///
     /// # Errors
     /// `Code::Io` when the root cannot be opened once more.
-    pub fn read(&self, paths: &[(&[u8], Algorithm)]) -> Result<Vec<Option<Content>>> {
-        let answers = self.each(paths.len(), !self.seeks, |tree, n| {
-            self.content(tree, paths[n].0, paths[n].1)
+    pub fn read(&self, files: &[Wanted<'_>]) -> Result<Vec<Option<Content>>> {
+        let answers = self.each(files.len(), !self.seeks, |tree, n| {
+            self.content(tree, &files[n])
         })?;
         Ok(answers.into_iter().map(Option::flatten).collect())
     }
@@ -169,9 +177,9 @@ impl Reader<'_> {
     }
 
     /// `None`: a stop came before the end.
-    fn content(&self, tree: &mut Tree, path: &[u8], by: Algorithm) -> Option<Content> {
-        self.progress.set_current(path);
-        let content = match self.digest(tree, path, by) {
+    fn content(&self, tree: &mut Tree, wanted: &Wanted<'_>) -> Option<Content> {
+        self.progress.set_current(wanted.path);
+        let content = match self.digest(tree, wanted) {
             Ok(None) => return None,
             Ok(Some((digest, same))) => Content::Whole(digest, same),
             Err(e) => match Errno::from_io_error(&e) {
@@ -186,8 +194,7 @@ impl Reader<'_> {
     fn digest(
         &self,
         tree: &mut Tree,
-        path: &[u8],
-        by: Algorithm,
+        &Wanted { path, by, range }: &Wanted<'_>,
     ) -> io::Result<Option<(Digest, bool)>> {
         let fd = tree.open(path)?;
         let before = sys::stat_fd(fd.as_fd())?;
@@ -201,7 +208,8 @@ impl Reader<'_> {
         let _ = rustix::fs::fadvise(&fd, 0, None, Advice::Sequential);
         let mut hash = Hasher::new(by);
         let mut block = vec![0; BLOCK.min(before.size as usize + 1)];
-        let (mut at, mut forgotten) = (0, 0);
+        let (first, end) = range.unwrap_or((0, u64::MAX));
+        let (mut at, mut forgotten) = (first, first);
         let part = self.progress.in_hand(path, before.size);
         loop {
             // A file of one block is done before anybody could read of it.
@@ -211,13 +219,20 @@ impl Reader<'_> {
             if self.cancel.is_stopped() {
                 return Ok(None);
             }
-            let n = retry_on_intr(|| rustix::io::pread(&fd, &mut block[..], at))?;
+            let most = usize::try_from(end - at)
+                .unwrap_or(block.len())
+                .min(block.len());
+            let n = retry_on_intr(|| rustix::io::pread(&fd, &mut block[..most], at))?;
             if n == 0 {
                 break;
             }
             hash.update(&block[..n]);
             at += n as u64;
             Progress::add(&self.progress.bytes, n as u64);
+            if at > before.size {
+                // Somebody writes it; it may never end.
+                break;
+            }
             if at - forgotten >= FORGET_EVERY {
                 sys::begin_write_back(fd.as_fd(), forgotten, at - forgotten);
                 forgotten = at;
@@ -225,7 +240,8 @@ impl Reader<'_> {
         }
         sys::drop_cache(&fd);
         let after = sys::stat_fd(fd.as_fd())?;
-        let same = (before.size, before.mtime) == (after.size, after.mtime) && at == after.size;
+        let same =
+            (before.size, before.mtime) == (after.size, after.mtime) && at == after.size.min(end);
         Ok(Some((hash.finish(), same)))
     }
 }
