@@ -40,4 +40,5 @@ mod repairer;
 pub mod setlist;
 mod special;
 mod sumsfile;
+pub(crate) mod times;
 mod writer;

@@ -24,6 +24,8 @@ pub struct Checks {
     pub unlisted: u64,
     /// Files without a digest.
     pub without: u64,
+    /// Entries that stand there under another name.
+    pub aliases: u64,
 }
 
 impl Checks {
@@ -66,6 +68,9 @@ pub fn text(volume: &VolumeJson, checks: &Checks) -> String {
     out.push_str(INTRODUCTION);
     out.push_str(&checking(checks));
     out.push_str(RESTORING);
+    if checks.aliases > 0 {
+        out.push_str(ALIASES);
+    }
     let programs = ALGORITHMS.into_iter().filter(|one| checks.by(*one));
     let programs: Vec<_> = programs.map(program).collect();
     if !programs.is_empty() {
@@ -205,6 +210,21 @@ With multivolumecopy, which asks for the drives that are needed and checks
 each file:
 
     multivolumecopy restore -o DRIVE --to /where/they/belong
+";
+
+const ALIASES: &str = "
+Some names on this drive are not the true ones
+----------------------------------------------
+
+Where the file system of this drive cannot take a character it is written as
+the quote U+201B and its full-width form, or as that quote and two hexadecimal
+digits (the byte). Of a name that is too long, or that differs from another
+only in case or accents, the quote, \"~\" and a SHA-256 digest of it are left.
+The true name is \"path\" in manifest.jsonl, and \"as\" is the one on the drive:
+
+    grep '\"as\":' DRIVE/.mvcopy/manifest.jsonl | grep NAME
+
+multivolumecopy restore brings the true names back.
 ";
 
 const COMPARING: &str = "
