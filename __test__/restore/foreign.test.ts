@@ -15,7 +15,14 @@ import { makeShelf, newPlace, rsyncDiff } from './kit.js'
 
 /** Modes, owners, times, symlinks, fifos, names: all that the manifest has. */
 function portable(): string {
-  const source = makeSource({ 'd/a': 'a', 'd/setuid': 'setuid', 'd/large': 600_000, plain: 'p', 'a:b/c?': 'odd', 'd/A': 'A' })
+  const source = makeSource({
+    'd/a': 'a',
+    'd/setuid': 'setuid',
+    'd/large': 600_000,
+    plain: 'p',
+    'a:b/c?': 'odd',
+    'd/A': 'A',
+  })
   const at = (name: string): string => path.join(source, name)
   fs.chownSync(at('d/setuid'), 1234, 5678)
   fs.chmodSync(at('d/setuid'), 0o4750)

@@ -47,6 +47,7 @@ fn mixed() -> Checks {
         blake3: u64::MAX,
         unlisted: u64::MAX,
         without: u64::MAX,
+        aliases: u64::MAX,
     }
 }
 
