@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::drive::{Drive, join, split};
+use super::times::is_kept;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::place::{Key, Placed};
@@ -157,7 +158,8 @@ pub(super) fn standing(drive: &Drive, item: &Item) -> Result<Stands> {
         return Ok(Stands::Otherwise);
     }
     // Two seconds: the step in which FAT keeps times.
-    let same_time = (found.mtime.sec - item.mtime.sec).abs() <= 2;
+    let same_time = found.mtime.sec.abs_diff(item.mtime.sec) <= 2
+        || is_kept(found.mtime, item.mtime, drive.rules.windows);
     if item.kind == Kind::File && (found.size != item.size || !same_time) {
         return Ok(Stands::Otherwise);
     }

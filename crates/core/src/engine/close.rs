@@ -153,6 +153,7 @@ fn write_lists(
         relink(catalog, volume, &mut placed.item, &mut leaders)?;
         manifest.push(&placed.item)?;
         closed.entries += 1;
+        closed.checks.aliases += u64::from(placed.item.alias.is_some());
         if placed.item.kind == Kind::File {
             closed.files += 1;
             closed.bytes += placed.item.size;

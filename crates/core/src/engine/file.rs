@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::content::SMALL;
 use super::drive::{join, split};
 use super::hash::HashThread;
+use super::names::Rules;
 use super::part::Range;
 use crate::cancel::CancelToken;
 use crate::catalog::place::Key;
@@ -163,6 +164,10 @@ pub struct Copier<'a> {
     pub(super) drive_root: Arc<OwnedFd>,
     pub(super) drive_path: Vec<u8>,
     pub(super) drive_device: u64,
+    /// Whether the drive keeps fifos, sockets and devices.
+    pub(super) nodes: bool,
+    /// Which names it does not take.
+    pub(super) rules: Rules,
     pub(super) cancel: &'a CancelToken,
     pub(super) progress: &'a Progress,
     pub(super) digest: Option<Algorithm>,
@@ -190,6 +195,8 @@ impl<'a> Copier<'a> {
             drive_root: Arc::clone(&drive.root),
             drive_path: drive.path.clone(),
             drive_device: drive.device,
+            nodes: drive.nodes,
+            rules: drive.rules,
             cancel,
             progress,
             digest,

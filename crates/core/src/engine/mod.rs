@@ -44,4 +44,5 @@ mod special;
 pub mod spool;
 pub mod starthere;
 mod sumsfile;
+pub(crate) mod times;
 mod writer;

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::drive::split;
 use super::file::{Copier, Fail, Made, Work, item};
+use super::times::is_kept;
 use crate::error::IoContext;
 use crate::format::item::Item;
 use crate::meta::{Kind, Meta};
@@ -102,6 +103,9 @@ impl Copier<'_> {
         item: Item,
         meta: Meta,
     ) -> std::result::Result<Made, Fail> {
+        if !self.nodes {
+            return Ok(self.recorded(item, meta));
+        }
         let rdev = item
             .rdev
             .map_or(0, |(major, minor)| rustix::fs::makedev(major, minor));
@@ -205,7 +209,8 @@ impl Copier<'_> {
             .map_err(Fail::Target)?;
         let same = found.kind == Kind::File
             && found.size == to.size
-            && (found.mtime.sec - to.mtime.sec).abs() <= 2;
+            && (found.mtime.sec.abs_diff(to.mtime.sec) <= 2
+                || is_kept(found.mtime, to.mtime, self.rules.windows));
         if !same {
             sys::unlink(temp, &temp_name, false)
                 .at("removing", &work.path)
