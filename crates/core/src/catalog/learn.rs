@@ -342,6 +342,8 @@ impl Catalog {
             link: None,
             rdev: entry.rdev,
             stored: true,
+            extra: None,
+            names: None,
         };
         let key = self.key_of(&item)?;
         self.place_dirs(entry.volume, key.dir)?;

@@ -6,6 +6,7 @@
 //! It does not decide what goes where: it hands out pages of numbers and stores what comes back.
 
 pub mod aside;
+pub mod attributes;
 pub mod content;
 pub mod copies;
 pub mod digests;

@@ -10,6 +10,7 @@ use super::digests::{digest_from, number_of};
 use super::order::{Pages, kind_from};
 use super::schema::{ROOT_DIR, ROOT_PARENT};
 use crate::error::Result;
+use crate::format::extra::Extra;
 use crate::format::item::Item;
 use crate::meta::{Kind, Meta, Time};
 
@@ -34,7 +35,7 @@ pub struct Placed {
 }
 
 pub(super) const COLUMNS: &str = "p.dir, p.name, p.kind, p.size, p.mtime, p.mtime_ns, p.mode, p.uid, p.gid, p.algorithm, \
-    p.digest, p.target, p.link, p.rdev, p.stored, e.child";
+    p.digest, p.target, p.link, p.rdev, p.stored, e.child, p.extra";
 
 pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
     let kind = kind_from(r.get(2)?);
@@ -62,6 +63,11 @@ pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
             rdev: matches!(kind, Kind::CharDevice | Kind::BlockDevice)
                 .then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
             stored: r.get(14)?,
+            extra: r
+                .get_ref(16)?
+                .as_blob_or_null()?
+                .and_then(Extra::from_bytes),
+            names: None,
         },
         child: r.get(15)?,
     })
@@ -169,7 +175,7 @@ impl Catalog {
         self.conn
             .prepare_cached(
                 "INSERT OR REPLACE INTO placement VALUES(?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
-                 ?12, ?13, ?14, ?15, ?16)",
+                 ?12, ?13, ?14, ?15, ?16, ?17)",
             )?
             .execute(params![
                 key.dir,
@@ -187,8 +193,12 @@ impl Catalog {
                 item.target,
                 item.link,
                 rdev as i64,
-                item.stored
+                item.stored,
+                item.extra.as_ref().map(|extra| extra.to_bytes())
             ])?;
+        if seen.is_some() {
+            self.attributes_copied(volume, key, item.kind)?;
+        }
         let (run, settled) = self.settled();
         let (kind, size, mtime) = match seen {
             Some(m) => (m.kind, m.size, m.mtime),
@@ -251,12 +261,13 @@ impl Catalog {
                 .conn
                 .prepare_cached(
                     "INSERT OR IGNORE INTO placement SELECT dir, name, ?3, 0, kind, 0, mtime, mtime_ns, \
-                     mode, uid, gid, 0, NULL, NULL, NULL, 0, 1 FROM entry WHERE dir = ?1 AND name = ?2",
+                     mode, uid, gid, 0, NULL, NULL, NULL, 0, 1, NULL FROM entry WHERE dir = ?1 AND name = ?2",
                 )?
                 .execute(params![parent, name, volume])?;
             if added == 0 {
                 return Ok(());
             }
+            self.note_attributes(parent, &name, volume)?;
             self.conn
                 .prepare_cached(
                     "UPDATE entry SET need = CASE WHEN abs(need) IN (?3, ?4) THEN ?4 ELSE 0 END \

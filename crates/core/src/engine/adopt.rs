@@ -214,6 +214,8 @@ fn item_of(
         link: None,
         rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
         stored: true,
+        extra: None,
+        names: None,
     };
     item.check()?;
     Ok(item)

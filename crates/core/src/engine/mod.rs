@@ -11,6 +11,7 @@
 pub mod adopt;
 pub mod apply;
 mod aside;
+pub mod attributes;
 mod ballast;
 pub mod checksum;
 pub mod close;
@@ -28,6 +29,7 @@ mod look;
 mod moves;
 pub mod origin;
 pub(crate) mod own;
+mod ownernames;
 mod pool;
 pub mod readback;
 pub mod recover;

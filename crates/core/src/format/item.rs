@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 
+use super::extra::{Extra, Flags, OwnerNames, Xattrs, extra_of, push_owner_names};
 use super::text::{
     FromText, Text, hex_digit, json_message, json_text, parse_hex32, push_hex, push_u64, short,
 };
@@ -107,6 +108,10 @@ pub struct Item {
     pub rdev: Option<(u32, u32)>,
     /// False: recorded here only, because the drive's file system cannot hold it.
     pub stored: bool,
+    /// Extended attributes, ACLs and flags: `None` for an entry that has none.
+    pub extra: Option<Box<Extra>>,
+    /// What owner and group were called; `None` where nobody looked.
+    pub names: Option<Box<OwnerNames>>,
 }
 
 impl Item {
@@ -159,7 +164,7 @@ impl Item {
         } else if self.mtime.nsec > 999_999_999 {
             Some("the time has more than 999,999,999 nanoseconds")
         } else {
-            None
+            self.extra.as_ref().and_then(|extra| extra.fault())
         }
     }
 
@@ -206,6 +211,12 @@ impl Item {
         if !self.stored {
             out.extend_from_slice(b",\"stored\":false");
         }
+        if let Some(extra) = &self.extra {
+            extra.push_fields(out);
+        }
+        if let Some(names) = &self.names {
+            push_owner_names(out, names);
+        }
         out.push(b'}');
     }
 
@@ -241,6 +252,10 @@ pub(super) struct WireItem {
     rdev: Option<(u32, u32)>,
     #[serde(default = "yes")]
     stored: bool,
+    xattrs: Option<Xattrs>,
+    flags: Option<Text<Flags>>,
+    user: Option<Name>,
+    group: Option<Name>,
 }
 
 fn yes() -> bool {
@@ -250,6 +265,10 @@ fn yes() -> bool {
 impl WireItem {
     /// The item, checked.
     pub(super) fn into_item(self) -> Result<Item, String> {
+        let names = OwnerNames {
+            user: self.user.map(|name| name.0),
+            group: self.group.map(|name| name.0),
+        };
         let item = Item {
             path: self.path.0,
             kind: self.kind.0,
@@ -263,6 +282,8 @@ impl WireItem {
             link: self.link.map(|l| l.0),
             rdev: self.rdev,
             stored: self.stored,
+            extra: extra_of(self.xattrs, self.flags),
+            names: (names != OwnerNames::default()).then(|| Box::new(names)),
         };
         match item.fault() {
             None => Ok(item),
