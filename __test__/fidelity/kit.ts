@@ -65,7 +65,7 @@ for path, when, owner, mode in entries:
 fd = os.open(b'.', os.O_RDONLY); made = []
 for n in range(25):
     name = b'%03d' % n + b'd' * 200; os.mkdir(name, dir_fd=fd); made.append((fd, name)); fd = os.open(name, os.O_RDONLY, dir_fd=fd)
-deep = os.open(b'deep file', os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=fd); os.write(deep, b'deep'); os.close(deep)
+deep = os.open(b'deep file', os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=fd); os.write(deep, b'deep'); os.close(deep)
 os.utime(b'deep file', ns=(0, 1_300_000_000_000_000_009), dir_fd=fd)
 for above, name in reversed(made): os.utime(name, ns=(0, 1_300_000_000_000_000_123), dir_fd=above)
 for path, when, owner, mode in reversed(entries): os.utime(path, ns=(when, when), follow_symlinks=False)

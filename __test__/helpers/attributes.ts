@@ -9,7 +9,7 @@ import { spawnSync } from 'node:child_process'
 
 /** What one entry has besides. */
 export interface Attributes {
-  /** Values in hex, by name; those that the kernel makes up for every file are left out. */
+  /** Values in hex, by name; without what the kernel makes up, and what XFS shows of ACLs a second time. */
   readonly xattrs: Readonly<Record<string, string>>
   /** Letters of chattr(1): a, d, i. */
   readonly flags: string
@@ -22,7 +22,7 @@ letters = ((0x20, 'a'), (0x40, 'd'), (0x10, 'i'))
 def describe(path, at, mode):
     xattrs = {}
     for name in os.listxattr(at, follow_symlinks=False):
-        if name != 'security.selinux':
+        if name not in ('security.selinux', 'trusted.SGI_ACL_FILE', 'trusted.SGI_ACL_DEFAULT'):
             xattrs[name] = os.getxattr(at, name, follow_symlinks=False).hex()
     flags = ''
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):

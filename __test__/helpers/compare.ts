@@ -103,7 +103,9 @@ export function rsyncDiff(
   }
   try {
     const excludes = [...ownNames, ...exclude].map((name) => `--exclude=/${name}`)
-    const flags = ['-aHAXSnc', '--modify-window=-1', '--delete', '-i', ...excludes]
+    // XFS shows root its ACLs a second time, as attributes in a form of its own.
+    const xattrs = ['--filter=-x system.*', '--filter=-x trusted.SGI_ACL_*']
+    const flags = ['-aHAXSnc', '--modify-window=-1', '--delete', '-i', ...xattrs, ...excludes]
     const run = spawnSync('rsync', [...flags, `${source}/`, `${joined}/`], {
       encoding: 'latin1',
       maxBuffer: 1 << 28,

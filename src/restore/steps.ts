@@ -382,7 +382,10 @@ export class Steps {
     report.phaseStart('close')
     let came: Finished
     try {
-      came = await target.finish(options.flags, { immediate: stop.immediate, onErrors: tellErrors(report) })
+      came = await target.finish(options.flags, {
+        immediate: stop.immediate,
+        onErrors: tellErrors(report),
+      })
     } catch (error) {
       report.phaseEnd()
       if (!(error instanceof NativeError) || error.code === 'INTERNAL') throw error

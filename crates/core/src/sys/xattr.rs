@@ -54,6 +54,12 @@ fn is_acl(name: &[u8]) -> bool {
     name.starts_with(b"system.posix_acl_")
 }
 
+/// What XFS shows root of its ACLs beside `system.posix_acl_access`, in a form of its own: one is the other, so to
+/// remove it would take the ACL away.
+fn is_double(name: &[u8]) -> bool {
+    name == b"trusted.SGI_ACL_FILE" || name == b"trusted.SGI_ACL_DEFAULT"
+}
+
 /// Attributes that are as the source has them: one that it has not is removed. All others belong to the system.
 fn is_ours(name: &[u8]) -> bool {
     let spaces: [&[u8]; 2] = [b"user.", b"trusted."];
@@ -120,7 +126,9 @@ impl On<'_> {
 }
 
 fn each(names: &[u8]) -> impl Iterator<Item = &[u8]> {
-    names.split(|b| *b == 0).filter(|name| !name.is_empty())
+    names
+        .split(|b| *b == 0)
+        .filter(|name| !name.is_empty() && !is_double(name))
 }
 
 /// All attributes that can be read, by rising names, and which cannot (xattr(7)). Those in `trusted` are shown to
