@@ -29,6 +29,7 @@ test('the packed package installs into an empty folder, and runs', async (t) => 
   const names = files.map((file) => file.path)
   t.true(names.includes('dist/main.js'))
   t.true(names.includes('docs/mvcopy_find.py'))
+  t.true(names.includes('man/multivolumecopy.1'))
   t.true(names.includes('native/index.js'))
   t.true(names.some((name) => /^native\/.*\.node$/.test(name)))
   const workshop = /^(src|crates|target|scripts|bench|__test__|\.ci|npm)\/|\.build\.json$/

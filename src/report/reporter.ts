@@ -49,6 +49,10 @@ export interface Progress {
   readonly errors?: number | undefined
   /** The raw path of something that is being handled. */
   readonly current?: string | undefined
+  /** How far that file is, where it takes long enough to be told. */
+  readonly currentBytes?: Count | undefined
+  /** Set while no content moves because what was written is being flushed to the drive. */
+  readonly flushing?: boolean | undefined
 }
 
 /** A volume as events name it. */

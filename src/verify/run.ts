@@ -12,7 +12,7 @@ import { displayName } from '../display.js'
 import { UserError, usageError } from '../errors.js'
 import { Exit, type ExitCode, mergeExit } from '../exit.js'
 import { CancelledError } from '../native/errors.js'
-import type { Progress } from '../native/job.js'
+import { inHand, type Progress } from '../native/job.js'
 import type { FsName } from '../native/names.js'
 import { peekCatalog } from '../native/set.js'
 import { type VerifyInput, verifyDrive } from '../native/verify.js'
@@ -168,6 +168,6 @@ function snapshot(progress: Progress) {
     files: { done: progress.files },
     bytes: { done: progress.bytes },
     errors: progress.errors,
-    current: progress.current === '' ? undefined : progress.current,
+    ...inHand(progress),
   }
 }

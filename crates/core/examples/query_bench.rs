@@ -169,6 +169,8 @@ fn item(m: &Meta) -> Item {
         stored: true,
         extra: None,
         names: None,
+        alias: None,
+        part: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tables of a catalog, version 2, and how a file becomes one.
+//! The tables of a catalog, version 4, and how a file becomes one.
 //!
 //! Entries are kept directory by directory: a path's directory is stored once, as a row of `dir`, and an
 //! entry's key is (directory, name). A directory's name is stored with a slash at its end, so that the
@@ -15,7 +15,7 @@ use rusqlite::config::DbConfig;
 use crate::error::{Code, Error, Result};
 
 /// The version of the tables below.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 4;
 
 /// "MVCC" as SQLite's application id: tells our catalogs from other databases.
 const APPLICATION_ID: i64 = 0x4d56_4343;
@@ -123,6 +123,8 @@ ALTER TABLE volume ADD COLUMN copy INTEGER NOT NULL DEFAULT 1;    -- which copy 
 -- algorithm that a placement of it has.
 ALTER TABLE entry ADD COLUMN sha256 BLOB;
 ALTER TABLE entry ADD COLUMN blake3 BLOB;
+-- Its whole path on the volume, where the file system could not take the true one; else NULL.
+ALTER TABLE placement ADD COLUMN alias BLOB;
 -- Placements whose entry has another name in the source now, and on the volume not yet. Of a directory that is
 -- gone and only holds such placements dir is 0: it goes as soon as it is empty.
 CREATE TABLE moved(
@@ -165,6 +167,10 @@ CREATE TABLE finding(
   checked INTEGER NOT NULL,       -- seconds since 1970
   PRIMARY KEY(volume, dir, name)
 ) WITHOUT ROWID;
+";
+
+/// Version 4: what entries have besides.
+const ATTRIBUTES: &str = "
 -- Extended attributes, ACLs and flags: what a volume has, in the form of `Extra::to_bytes`.
 ALTER TABLE placement ADD COLUMN extra BLOB;
 ALTER TABLE entry ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;  -- its ctime in nanoseconds, 0 = unknown
@@ -188,7 +194,7 @@ CREATE TABLE owner(
 ";
 
 /// The step that makes a catalog of version N + 1 out of one of version N, by N.
-const STEPS: [&str; VERSION as usize] = [TABLES, SET_THAT_LASTS];
+const STEPS: [&str; VERSION as usize] = [TABLES, SET_THAT_LASTS, super::parts::TABLES, ATTRIBUTES];
 
 /// Sets what every connection needs.
 ///

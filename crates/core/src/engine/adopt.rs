@@ -67,6 +67,10 @@ pub fn adopt_equal(
             continue;
         }
         let path = entries.path().to_vec();
+        // Nothing tells of which version a part is that somebody else has put there.
+        if row.source < 0 {
+            continue;
+        }
         let (dir, name) = split(&path);
         let Ok(dir) = sys::open_dir_beneath(drive.root.as_fd(), dir, true) else {
             continue;
@@ -216,6 +220,8 @@ fn item_of(
         stored: true,
         extra: None,
         names: None,
+        alias: None,
+        part: None,
     };
     item.check()?;
     Ok(item)
@@ -305,7 +311,9 @@ pub fn count_files(drive: &Drive, cancel: &CancelToken, progress: &Progress) -> 
             Ok(())
         },
     )?;
-    Ok(files)
+    // A page of ours, where its set is not known any more.
+    let page = crate::page::stands(drive.root.as_fd());
+    Ok(files - u64::from(page && files > 0))
 }
 
 fn record(
@@ -327,6 +335,7 @@ fn record(
     catalog.atomically(|| {
         for (key, item) in batch.drain(..) {
             catalog.place_dirs(volume, key.dir)?;
+            catalog.alias_dirs(volume, key.dir, item.alias.as_deref())?;
             catalog.place(volume, &key, &item, None)?;
         }
         Ok(())

@@ -56,6 +56,7 @@ pub fn apply(
 ) -> Result<Applied> {
     let volume = drive.identity.volume.number;
     let mut applied = Applied::default();
+    super::starthere::make_way(drive, catalog)?;
     super::moves::carry_out(drive, catalog, &mut applied, cancel, progress)?;
     let mut before = None;
     while !cancel.is_stopped() {
@@ -94,7 +95,7 @@ fn remove_batch(
     let mut records = Vec::new();
     for mut placed in batch {
         placed.item.path = catalog.path_of(&placed.key)?;
-        let whole = join(&drive.path, &placed.item.path);
+        let whole = join(&drive.path, placed.item.on_drive());
         match remove(drive, &placed) {
             Ok(true) => {
                 if placed.item.kind == Kind::File {
@@ -142,8 +143,8 @@ pub(super) enum Stands {
 /// Looks at what stands on the drive where `item` was written: kind, size, time and target are compared, and of
 /// a directory nothing else.
 pub(super) fn standing(drive: &Drive, item: &Item) -> Result<Stands> {
-    let path = join(&drive.path, &item.path);
-    let (dir, name) = split(&item.path);
+    let path = join(&drive.path, item.on_drive());
+    let (dir, name) = split(item.on_drive());
     let not_found = |e: &std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
     let dir = match sys::open_dir_beneath(drive.root.as_fd(), dir, true) {
         Ok(dir) => dir,
@@ -184,8 +185,8 @@ fn remove(drive: &Drive, placed: &Placed) -> Result<bool> {
         Stands::Otherwise => return Ok(false),
         Stands::AsRecorded(dir) => dir,
     };
-    let path = join(&drive.path, &item.path);
-    let (_, name) = split(&item.path);
+    let path = join(&drive.path, item.on_drive());
+    let (_, name) = split(item.on_drive());
     if item.kind == Kind::Dir {
         // Where case does not count this may be another spelling of a directory that stays.
         let spelt = drive.abilities.links
@@ -252,7 +253,7 @@ fn mend(
                     return Err(e.with_code(Code::DriveFailed));
                 }
                 Err(e) => {
-                    let whole = join(&drive.path, &item.path);
+                    let whole = join(&drive.path, item.on_drive());
                     progress.fail(FileError::from_error(FileFault::Failed, &whole, &e));
                     continue;
                 }
@@ -291,7 +292,7 @@ fn set(drive: &Drive, item: &Item, want: &Meta, attributes: bool) -> Result<bool
     if !item.stored {
         return Ok(true);
     }
-    let path = &item.path;
+    let path = item.on_drive();
     let (dir, name) = split(path);
     let dir = sys::open_dir_beneath(drive.root.as_fd(), dir, true).at("opening", path)?;
     let found = sys::stat_at(dir.as_fd(), name).at("looking at", path)?;

@@ -43,7 +43,11 @@ pub(super) struct Ballast {
 pub(super) fn lines(item: &Item) -> u64 {
     let link = item.link.as_ref().or(item.target.as_ref());
     let extra = item.extra.as_ref().map_or(0, |e| e.length() as u64);
-    LINES + 2 * item.path.len() as u64 + link.map_or(0, |l| l.len() as u64) + extra
+    LINES
+        + (item.path.len() + item.on_drive().len()) as u64
+        + item.alias.as_ref().map_or(0, |a| a.len() as u64)
+        + link.map_or(0, |l| l.len() as u64)
+        + extra
 }
 
 impl Drive {

@@ -14,6 +14,7 @@ use super::own::{
     OwnFiles, from_start, open_journal, own_dir, read_identity, refuse_strange_journal,
 };
 
+use super::names::Rules;
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::journal::{self, Record};
 use crate::format::volumejson::VolumeJson;
@@ -63,6 +64,8 @@ pub struct Drive {
     pub identity: VolumeJson,
     /// What its file system can do.
     pub abilities: Abilities,
+    /// Which names it does not take.
+    pub rules: Rules,
     pub(super) journal: Journal,
     /// Something may stand under a final name that is neither promised nor recorded as failed.
     pub(super) unsettled: bool,
@@ -195,6 +198,7 @@ impl Drive {
                 links: true,
                 symlinks: true,
             },
+            rules: Rules::PLAIN,
             journal,
             unsettled: false,
             ballast: None,
@@ -206,6 +210,7 @@ impl Drive {
         };
         drive.read_journal()?;
         drive.abilities = drive.probe();
+        drive.rules = super::probe::rules(drive.root.as_fd(), drive.tmp.as_fd(), drive.mount);
         if spec.known {
             // Only now: a journal that cannot be understood leaves the drive as it was.
             drive

@@ -12,11 +12,13 @@ use rustix::io::Errno;
 use super::content::SMALL;
 use super::drive::{join, split};
 use super::hash::HashThread;
+use super::part::Range;
 use crate::cancel::CancelToken;
 use crate::catalog::place::Key;
 use crate::error::{Error, FileError, FileFault, IoContext};
 use crate::format::extra::Extra;
 use crate::format::item::{Algorithm, Digest, Item};
+use crate::format::part::Part;
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
 use crate::sys::{self, Lost, On};
@@ -88,6 +90,8 @@ pub struct Work {
     pub key: Key,
     /// Its path below the drive's root.
     pub path: Vec<u8>,
+    /// Its path on the drive, where that is another one.
+    pub alias: Option<Vec<u8>>,
     /// What the walk saw.
     pub meta: Meta,
     /// Where it comes from.
@@ -106,12 +110,19 @@ pub struct Work {
     pub replaces: bool,
     /// It found no room before, and what was written until then has been flushed since.
     pub again: bool,
+    /// Which part of a file it is, where it is one.
+    pub range: Option<Box<Range>>,
 }
 
 impl Work {
     /// Its path where it comes from, below the drives' root.
     pub fn origin(&self) -> &[u8] {
         self.from.as_deref().unwrap_or(&self.path)
+    }
+
+    /// Its path on the drive.
+    pub fn on_drive(&self) -> &[u8] {
+        self.alias.as_deref().unwrap_or(&self.path)
     }
 
     /// The name of its temp file in [`Work::temp`].
@@ -210,12 +221,18 @@ impl<'a> Copier<'a> {
                 Fail::Otherwise => return Made::Otherwise,
                 Fail::Changed if !last => {}
                 Fail::Changed => {
+                    let message = match &work.range {
+                        None => "it kept changing while it was read",
+                        Some(_) => {
+                            "it has changed since its first part was read: the next run copies it anew"
+                        }
+                    };
                     return Made::Failed(FileError {
                         fault: FileFault::Changing,
                         path: absolute(),
                         doing: "copying",
                         errno: None,
-                        message: "it kept changing while it was read".into(),
+                        message: message.into(),
                     });
                 }
                 Fail::Source(e) => {
@@ -228,7 +245,7 @@ impl<'a> Copier<'a> {
                     return Made::Failed(FileError::from_error(fault, &absolute(), &e));
                 }
                 Fail::Target(e) => {
-                    let path = join(&self.drive_path, &work.path);
+                    let path = join(&self.drive_path, work.on_drive());
                     return match target_fault(&e) {
                         None => Made::DriveFailed(e.with_path(&path)),
                         Some(fault) => Made::Failed(FileError::from_error(fault, &path, &e)),
@@ -316,7 +333,7 @@ impl<'a> Copier<'a> {
             return Err(Fail::Changed);
         }
         if let Some(item) = &work.expected
-            && before.size != item.size
+            && before.size != work.range.as_ref().map_or(item.size, |r| r.part.size)
         {
             return Err(Fail::Otherwise);
         }
@@ -324,15 +341,34 @@ impl<'a> Copier<'a> {
         let to = sys::create_new(work.temp.fd.as_fd(), &temp_name)
             .at("creating", &work.path)
             .map_err(Fail::Target)?;
-        let (written, digest) = self.content(work, &from, &to, &before)?;
+        let mut whole = None;
+        let (written, digest) = match &work.range {
+            None => self.content(work, &from, &to, &before)?,
+            Some(range) => {
+                self.check_version(work, range, from.as_fd())?;
+                let copied = self.range(work, range, &from, &to, &before, &mut whole)?;
+                self.check_version(work, range, from.as_fd())?;
+                copied
+            }
+        };
         let after = sys::stat_fd(from.as_fd())
             .at("looking at", &work.path)
             .map_err(Fail::Source)?;
         // Files such as those of /proc say 0 and hold more; they count as unchanged when they still do.
-        let whole = written == after.size || (before.size == 0 && before.allocated == 0);
-        if after.size != before.size || after.mtime != before.mtime || !whole {
+        let all = written == after.size
+            || work.range.is_some()
+            || (before.size == 0 && before.allocated == 0);
+        if after.size != before.size || after.mtime != before.mtime || !all {
             return Err(Fail::Changed);
         }
+        let after = match &work.range {
+            None => after,
+            // What is recorded, and compared later, is the part.
+            Some(_) => Meta {
+                size: written,
+                ..after
+            },
+        };
         let after = match &work.expected {
             None => after,
             Some(item) if is_expected(item, &after, digest.as_ref()) => Meta {
@@ -378,6 +414,10 @@ impl<'a> Copier<'a> {
         made.digest = digest;
         made.extra = Extra::of(xattrs, after.flags);
         self.note_lost(unread, lost, made.extra.is_some());
+        made.part = work.range.as_ref().map(|range| Part {
+            digest: whole.or(range.part.digest),
+            ..range.part
+        });
         if let Some(item) = &work.expected {
             // By its record it may belong to a group of names.
             made.link = item.link.clone();
@@ -460,6 +500,8 @@ pub(super) fn item(work: &Work, meta: &Meta) -> Item {
         stored: true,
         extra: Extra::of(Vec::new(), meta.flags),
         names: None,
+        alias: work.alias.clone(),
+        part: None,
     }
 }
 

@@ -57,7 +57,7 @@ impl Now {
 /// # Errors
 /// `Code::Cancelled`.
 pub(super) fn look(drive: &Drive, item: &Item, cancel: &CancelToken) -> Result<Now> {
-    let (dir, name) = split(&item.path);
+    let (dir, name) = split(item.on_drive());
     let unreadable = Now::Bad {
         allocated: 0,
         unreadable: true,
@@ -108,12 +108,12 @@ fn file(
     if found.size != item.size {
         return Ok(Now::Differs { touched: false });
     }
-    let (_, name) = split(&item.path);
+    let (_, name) = split(item.on_drive());
     let read = sys::open_for_reading(dir.as_fd(), name)
         .at("opening", &item.path)
         .and_then(|fd| {
             let by = item.digest.map_or(Algorithm::Sha256, |d| d.algorithm);
-            digest_of(&fd, &join(&drive.path, &item.path), by, cancel)
+            digest_of(&fd, &join(&drive.path, item.on_drive()), by, cancel)
         });
     let read = match read {
         Err(e) if e.code == Code::Cancelled => return Err(e),
@@ -162,8 +162,8 @@ fn is_kept(found: Time, set: Time) -> bool {
 /// # Errors
 /// `Code::Io` with the path.
 pub(super) fn touch(drive: &Drive, item: &Item) -> Result<()> {
-    let (dir, name) = split(&item.path);
-    let whole = join(&drive.path, &item.path);
+    let (dir, name) = split(item.on_drive());
+    let whole = join(&drive.path, item.on_drive());
     let dir = sys::open_dir_beneath(drive.root.as_fd(), dir, true).at("opening", &whole)?;
     let fd = sys::open_for_reading(dir.as_fd(), name).at("opening", &whole)?;
     sys::set_metadata(fd.as_fd(), None, &super::origin::meta_of(item))
@@ -183,7 +183,7 @@ pub(super) fn read_back(drive: &Drive, item: &Item, cancel: &CancelToken) -> Res
                 "what was just written there reads back otherwise ({}): the drive is faulty",
                 now.word().as_str()
             );
-            let path = join(&drive.path, &item.path);
+            let path = join(&drive.path, item.on_drive());
             Err(Error::new(Code::DriveFailed, "reading back", message).with_path(&path))
         }
     }

@@ -137,6 +137,7 @@ impl Copier<'_> {
     fn recorded(&mut self, mut item: Item, meta: Meta) -> Made {
         *self.losses.entry(Loss::SPECIAL).or_default() += 1;
         item.stored = false;
+        item.alias = None;
         Made::Recorded(Box::new(item), meta)
     }
 
@@ -182,7 +183,7 @@ impl Copier<'_> {
         work: &Work,
         to: &Item,
     ) -> std::result::Result<Option<Made>, Fail> {
-        let (dir, name) = split(&to.path);
+        let (dir, name) = split(to.on_drive());
         let dir = match sys::open_dir_beneath(self.drive_root.as_fd(), dir, true)
             .at("opening the directory of", &to.path)
         {
@@ -226,6 +227,7 @@ impl Copier<'_> {
         let item = Item {
             path: work.path.clone(),
             link: Some(to.link.clone().unwrap_or_else(|| to.path.clone())),
+            alias: work.alias.clone(),
             ..to.clone()
         };
         Progress::add(&self.progress.bytes, work.meta.size);

@@ -145,6 +145,8 @@ pub(crate) fn item() -> impl Strategy<Value = Item> {
                         Extra::of(vec![(name, value.to_vec())], flags)
                     }),
                     names: None,
+                    alias: None,
+                    part: None,
                 }
             },
         )
@@ -173,6 +175,8 @@ pub(crate) fn file(path: &[u8]) -> Item {
         stored: true,
         extra: None,
         names: None,
+        alias: None,
+        part: None,
     }
 }
 

@@ -190,8 +190,12 @@ impl<'a> Restorer<'a> {
         // The catalog is a private copy of what drives and hosts have said: its paths are data, too.
         let made = check_path(&wanted.path)
             .and_then(|()| check_path(&item.path))
+            .and_then(|()| check_path(item.on_drive()))
             .map_err(Fail::Target)
-            .and_then(|()| self.make(placed, wanted));
+            .and_then(|()| match &wanted.whole {
+                None => self.make(placed, wanted),
+                Some(path) => self.part(placed, wanted, path),
+            });
         match made {
             Ok(()) => {
                 self.failures = 0;
@@ -203,7 +207,7 @@ impl<'a> Restorer<'a> {
                 self.check_drive(&e)?;
                 self.outcome.bad += 1;
                 self.catalog.restore_strike(self.volume, key)?;
-                let path = join(self.path, &item.path);
+                let path = join(self.path, item.on_drive());
                 self.progress
                     .fail(FileError::from_error(FileFault::Failed, &path, &e));
                 Ok(())
@@ -281,12 +285,13 @@ impl<'a> Restorer<'a> {
             size: item.size,
             mtime: item.mtime,
             corrupt: false,
+            part_of: None,
         });
         Ok(())
     }
 
     /// Notes the flags that an entry is to get when all is done.
-    fn note_flags(&self, item: &Item, dest: &[u8]) -> Result<()> {
+    pub(super) fn note_flags(&self, item: &Item, dest: &[u8]) -> Result<()> {
         match item.extra.as_ref().map_or(0, |extra| extra.flags) {
             flags if flags != 0 && matches!(item.kind, Kind::File | Kind::Dir) => {
                 self.catalog.restore_note_flags(dest, flags)
@@ -295,7 +300,11 @@ impl<'a> Restorer<'a> {
         }
     }
 
-    fn settle(&self, wanted: &Wanted, delivered: Option<crate::meta::Time>) -> Result<(), Fail> {
+    pub(super) fn settle(
+        &self,
+        wanted: &Wanted,
+        delivered: Option<crate::meta::Time>,
+    ) -> Result<(), Fail> {
         self.catalog
             .restore_settle(wanted.id, delivered)
             .map_err(Fail::Target)
@@ -324,12 +333,11 @@ impl<'a> Restorer<'a> {
             .target
             .make_dirs(parent, self.catalog, &mut |rel, fd| {
                 made.push(rel.to_vec());
+                let known = above.iter().chain(itself).find(|item| item.path == rel);
+                let there = known.map_or(rel, Item::on_drive);
                 // Those that the manifest has are set at the end, with the mode.
-                let known = above
-                    .iter()
-                    .chain(itself)
-                    .any(|i| i.path == rel && i.extra.is_some());
-                lost += u64::from(!known && !copy_dir_attributes(root, rel, fd));
+                let told = known.is_some_and(|item| item.extra.is_some());
+                lost += u64::from(!told && !copy_dir_attributes(root, there, fd));
             })
             .map_err(Fail::Target)?;
         self.outcome.attributes_lost += lost;

@@ -27,7 +27,7 @@ impl Restorer<'_> {
     /// Brings the content of a file into a temp file; gives its number, and whether further names of it may come.
     pub(super) fn file(&mut self, placed: &Placed, dest: &[u8]) -> Result<(u64, bool), Fail> {
         let item = &placed.item;
-        let path = self.on_drive(&item.path);
+        let path = self.on_drive(item.on_drive());
         let from = self.open_file(item, &path)?;
         let meta = sys::stat_fd(from.as_fd())
             .at("looking at", &path)
@@ -66,8 +66,8 @@ impl Restorer<'_> {
         }
     }
 
-    fn open_file(&mut self, item: &Item, path: &[u8]) -> Result<OwnedFd, Fail> {
-        let (dir, name) = self.source(&item.path)?;
+    pub(super) fn open_file(&mut self, item: &Item, path: &[u8]) -> Result<OwnedFd, Fail> {
+        let (dir, name) = self.source(item.on_drive())?;
         // Looked at first: to open a device may do something, and a fifo has nothing to give.
         let meta = sys::stat_at(dir, name)
             .at("looking at", path)
@@ -193,7 +193,10 @@ impl Restorer<'_> {
         let dead = || Fail::Target(dead());
         let (mut pos, mut begun) = (0u64, 0u64);
         let mut data_end = if sparse && native { 0 } else { u64::MAX };
+        let progress = self.progress;
+        let part = progress.in_hand(path, meta.size);
         loop {
+            part.at(pos);
             if self.cancel.is_stopped() {
                 return Err(Fail::Cancelled);
             }
@@ -308,6 +311,7 @@ impl Restorer<'_> {
             size: 0,
             mtime: Time::default(),
             corrupt: true,
+            part_of: None,
         });
         Ok(())
     }

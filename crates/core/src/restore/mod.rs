@@ -13,6 +13,7 @@ mod existing;
 mod file;
 pub mod finish;
 pub mod flags;
+mod part;
 mod put;
 mod special;
 pub mod target;

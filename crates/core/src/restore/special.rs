@@ -20,7 +20,7 @@ use crate::sys::{self, On};
 
 impl Restorer<'_> {
     pub(super) fn symlink(&mut self, item: &Item) -> Result<u64, Fail> {
-        let path = self.on_drive(&item.path);
+        let path = self.on_drive(item.on_drive());
         let Some(target) = &item.target else {
             let message = "nothing is recorded of where it leads";
             return Err(Fail::Copy(

@@ -91,7 +91,7 @@ impl Checking<'_> {
         window: u64,
         start: &mut Start,
     ) -> Result<bool> {
-        let paths: Vec<&[u8]> = chunk.iter().map(Expected::path).collect();
+        let paths: Vec<&[u8]> = chunk.iter().map(Expected::on_drive).collect();
         let looks = reader.look(&paths)?;
         let mut judged: Vec<Option<Judged>> = chunk
             .iter()

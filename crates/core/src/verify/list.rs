@@ -22,10 +22,13 @@ CREATE TABLE item(
   target BLOB, link BLOB, major INTEGER, minor INTEGER,
   timed INTEGER,             -- 0: only the digest is known (the manifest is damaged)
   state INTEGER,             -- 0 to be looked at, 1 only recorded, 2 only intended by a broken run
+  alias BLOB,                -- its path on the drive, where that is another one
   at INTEGER DEFAULT 0,      -- when it was checked last, 0 = never
   generation INTEGER DEFAULT 0,
   picked INTEGER DEFAULT 1   -- this check looks at it
 ) WITHOUT ROWID;
+-- Keys by what stands on the drive under another name.
+CREATE TABLE there(place BLOB PRIMARY KEY, key BLOB) WITHOUT ROWID;
 CREATE TABLE intent(id INTEGER PRIMARY KEY, done INTEGER, was BLOB, key BLOB, json BLOB);
 CREATE TABLE inode(ino INTEGER, algorithm TEXT, digest BLOB, errno INTEGER, PRIMARY KEY(ino, algorithm)) WITHOUT ROWID;
 CREATE TABLE finding(
@@ -61,6 +64,7 @@ pub(super) struct Expected {
     pub target: Option<Vec<u8>>,
     pub rdev: Option<(u32, u32)>,
     pub timed: bool,
+    pub alias: Option<Vec<u8>>,
 }
 
 impl Expected {
@@ -69,7 +73,11 @@ impl Expected {
         self.digest.map_or(Algorithm::Sha256, |d| d.algorithm)
     }
 
-    pub fn path(&self) -> &[u8] {
+    /// Its path on the drive.
+    pub fn on_drive(&self) -> &[u8] {
+        if let Some(alias) = &self.alias {
+            return alias;
+        }
         self.key.strip_suffix(b"/").unwrap_or(&self.key)
     }
 }
@@ -117,7 +125,7 @@ impl Tables {
     pub(super) fn put(&self, item: &Item) -> Result<()> {
         self.run(
             "INSERT OR REPLACE INTO item(key, kind, size, sec, nsec, algorithm, digest, target, link, major, \
-             minor, timed, state) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12)",
+             minor, timed, state, alias) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13)",
             params![
                 item.sort_key(),
                 item.kind as u8,
@@ -130,10 +138,36 @@ impl Tables {
                 item.link,
                 item.rdev.map(|r| r.0),
                 item.rdev.map(|r| r.1),
-                !item.stored
+                !item.stored,
+                item.alias
             ],
         )?;
+        self.put_alias(&item.sort_key(), item.alias.as_deref())
+    }
+
+    /// Where what has this key stands on the drive.
+    pub(super) fn put_alias(&self, key: &[u8], alias: Option<&[u8]>) -> Result<()> {
+        let Some(alias) = alias else {
+            return Ok(());
+        };
+        let slash: &[u8] = if key.ends_with(b"/") { b"/" } else { b"" };
+        self.run(
+            "INSERT OR REPLACE INTO there VALUES(?1, ?2)",
+            params![[alias, slash].concat(), key],
+        )?;
         Ok(())
+    }
+
+    /// The state of what should stand at a place on the drive (a path, with a slash at its end for a directory).
+    pub(super) fn state_at(&self, place: &[u8]) -> Result<Option<u8>> {
+        let found = self
+            .db
+            .prepare_cached(
+                "SELECT state FROM item WHERE key = (SELECT key FROM there WHERE place = ?1) \
+                 UNION ALL SELECT state FROM item WHERE key = ?1 AND alias IS NULL LIMIT 1",
+            )
+            .and_then(|mut find| find.query_row([place], |r| r.get(0)).optional());
+        found.map_err(fault)
     }
 
     /// A file of which only the digest is known.
@@ -155,14 +189,6 @@ impl Tables {
         Ok(())
     }
 
-    /// The state of an entry; `None` when nothing says that it should be there.
-    pub(super) fn state(&self, key: &[u8]) -> Result<Option<u8>> {
-        self.db
-            .prepare_cached("SELECT state FROM item WHERE key = ?1")
-            .and_then(|mut find| find.query_row([key], |r| r.get(0)).optional())
-            .map_err(fault)
-    }
-
     /// The next entries after `after`, in path order: at most `most`, and no more than `bytes` together
     /// unless the first alone has more.
     pub(super) fn chunk(
@@ -174,7 +200,7 @@ impl Tables {
         let mut statement = self
             .db
             .prepare_cached(
-                "SELECT key, kind, size, sec, nsec, algorithm, digest, target, major, minor, timed \
+                "SELECT key, kind, size, sec, nsec, algorithm, digest, target, major, minor, timed, alias \
                  FROM item WHERE key > ?1 AND picked = 1 AND state = 0 ORDER BY key LIMIT ?2",
             )
             .map_err(fault)?;
@@ -380,5 +406,6 @@ fn expected(r: &rusqlite::Row<'_>) -> rusqlite::Result<Expected> {
         target: r.get(7)?,
         rdev: r.get::<_, Option<u32>>(8)?.zip(r.get(9)?),
         timed: r.get(10)?,
+        alias: r.get(11)?,
     })
 }

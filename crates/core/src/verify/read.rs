@@ -196,7 +196,12 @@ impl Reader<'_> {
         let mut hash = Hasher::new(by);
         let mut block = vec![0; BLOCK.min(before.size as usize + 1)];
         let (mut at, mut forgotten) = (0, 0);
+        let part = self.progress.in_hand(path, before.size);
         loop {
+            // A file of one block is done before anybody could read of it.
+            if before.size > BLOCK as u64 {
+                part.at(at);
+            }
             if self.cancel.is_stopped() {
                 return Ok(None);
             }
