@@ -107,9 +107,9 @@ impl Catalog {
     /// What SQLite answers.
     pub fn maybe_moved(&self, run: i64, after: &Key, limit: usize) -> Result<Vec<Row>> {
         let mut stmt = self.conn.prepare_cached(&format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry e WHERE need = ?1 AND gone = 0 AND kind = 0 AND ino <> 0 AND nlink = 1 \
+            "SELECT {ENTRY_COLUMNS} FROM entry e WHERE need = ?1 AND gone = 0 AND kind = 0 AND ino <> 0 AND nlink = 1 AND source >= 0 \
              AND (dir, name) > (?2, ?3) AND EXISTS (SELECT 1 FROM entry o WHERE o.size = e.size AND o.gone <> 0 \
-             AND o.kind = 0 AND o.gone = ?1 AND o.nlink = 1) \
+             AND o.kind = 0 AND o.gone = ?1 AND o.nlink = 1 AND o.source >= 0) \
              AND NOT EXISTS (SELECT 1 FROM placement p WHERE p.dir = e.dir AND p.name = e.name) \
              AND NOT EXISTS (SELECT 1 FROM moved m WHERE m.dir = e.dir AND m.name = e.name) \
              ORDER BY dir, name LIMIT ?4"
@@ -193,7 +193,7 @@ impl Catalog {
             .conn
             .prepare_cached(&format!(
                 "SELECT {} FROM entry e JOIN placement p ON p.dir = e.dir AND p.name = e.name \
-                 WHERE e.size = ?2 AND e.gone <> 0 AND e.kind = 0 AND e.gone = ?1 AND e.nlink = 1 AND {KNOWN} \
+                 WHERE e.size = ?2 AND e.gone <> 0 AND e.kind = 0 AND e.gone = ?1 AND e.nlink = 1 AND e.source >= 0 AND {KNOWN} \
                  AND p.digest = CASE p.algorithm WHEN 1 THEN ?3 WHEN 2 THEN ?5 END AND NOT {} ORDER BY e.name <> ?4, e.dir, e.name LIMIT 1",
                 qualified(),
                 super::moved::MOVED
