@@ -17,6 +17,7 @@ import { commandHelp } from './commands/help.js'
 import { LostCommand } from './commands/lost.js'
 import { PlanCommand } from './commands/plan.js'
 import { RepairCommand } from './commands/repair.js'
+import { ReportCommand } from './commands/report.js'
 import { RestoreCommand } from './commands/restore.js'
 import { StatusCommand } from './commands/status.js'
 import { type CommandEntry, commandEntry } from './commands/table.js'
@@ -41,11 +42,9 @@ const COMMANDS = [
   AdoptCommand,
   RepairCommand,
   VerifyCommand,
+  ReportCommand,
   CompletionCommand,
 ] as const
-
-/** Words that are commands of the documented command line but not of this version: never a directory's name. */
-const RESERVED = new Set(['report', 'help'])
 
 /** The Cli with all commands registered. */
 export function createCli(): Cli<Context> {
@@ -76,12 +75,10 @@ async function dispatch(args: readonly string[], context: Context): Promise<Exit
     if (second === undefined) return help(CopyCommand, context)
     if (isCommand(second)) return help(commandOf(second), context)
   }
-  if (first !== undefined && RESERVED.has(first)) {
+  if (first === 'help') {
     throw usageError(
-      first === 'help'
-        ? `there is no help on ${displayName(args.slice(1).join(' '))}`
-        : `"${first}" is the name of a command, and this version does not have it yet`,
-      `For a directory of that name write ./${first}`,
+      `there is no help on ${displayName(args.slice(1).join(' '))}`,
+      'For a directory of that name write ./help',
     )
   }
   const cli = createCli()

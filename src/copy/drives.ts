@@ -277,7 +277,7 @@ export function spaceOfDrive(
     hasLinks: volume?.hasLinks ?? true,
     known: true,
     opened: volume !== undefined,
-    refuses: refusedNames(facts.mount?.fsType ?? '', facts.fsUuid ?? ''),
+    refuses: refusedNames(facts.mount?.fsType ?? ''),
     rewrite: rewriteOf(volume),
   }
 }
@@ -303,7 +303,7 @@ export function spaceOfVolume(
     hasLinks: volume.hasLinks,
     known: true,
     opened: true,
-    refuses: refusedNames(volume.fsType, volume.fsUuid),
+    refuses: refusedNames(volume.fsType),
     rewrite: rewriteOf(volume),
   }
 }

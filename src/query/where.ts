@@ -141,6 +141,7 @@ function marks(hit: Hit, drive: DriveFacts | undefined, verbose: boolean): strin
     MARKS[hit.standing],
     hit.now === undefined ? '' : `now ${displayName(hit.now)}`,
     hit.stored ? '' : 'only recorded: the drive could not hold it',
+    hit.there === undefined ? '' : `there ${displayName(hit.there)}`,
     verbose && hit.digest?.startsWith('blake3:') ? 'BLAKE3' : '',
     drive === undefined || drive.fate === '' || hit.standing === 'lost'
       ? ''
@@ -165,5 +166,6 @@ function asObject(hit: Hit, drives: ReadonlyMap<number, DriveFacts>): object {
     digest: hit.digest ?? null,
     ...(hit.now === undefined ? {} : { now: hit.now }),
     ...(hit.stored ? {} : { stored: false }),
+    ...(hit.there === undefined ? {} : { as: hit.there }),
   }
 }

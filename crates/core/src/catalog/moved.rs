@@ -193,10 +193,10 @@ impl Catalog {
             Ok(Move {
                 placed: from_row(r)?,
                 to: Key {
-                    dir: r.get(16)?,
-                    name: r.get(17)?,
+                    dir: r.get(19)?,
+                    name: r.get(20)?,
                 },
-                child: r.get(18)?,
+                child: r.get(21)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -211,6 +211,8 @@ impl Catalog {
         if one.child != 0 {
             // The old directory goes when it is empty.
             self.place_dirs(volume, one.child)?;
+            let inside = item.alias.as_ref().map(|alias| [alias, &b"/"[..]].concat());
+            self.alias_dirs(volume, one.child, inside.as_deref())?;
             self.conn
                 .prepare_cached(
                     "UPDATE moved SET dir = 0, name = x'' WHERE from_dir = ?1 AND from_name = ?2 AND volume = ?3",
@@ -219,6 +221,7 @@ impl Catalog {
             return Ok(());
         }
         self.place_dirs(volume, one.to.dir)?;
+        self.alias_dirs(volume, one.to.dir, item.alias.as_deref())?;
         self.place(volume, &one.to, item, None)?;
         self.unplace(volume, from)
     }

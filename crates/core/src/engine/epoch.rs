@@ -277,6 +277,8 @@ impl<'a> Committer<'a> {
                 let key = &ready.work.key;
                 if key.dir != last_dir {
                     self.catalog.place_dirs(self.volume, key.dir)?;
+                    let alias = ready.item.alias.as_deref();
+                    self.catalog.alias_dirs(self.volume, key.dir, alias)?;
                     last_dir = key.dir;
                 }
                 // A repair says nothing about what the source has.
@@ -361,7 +363,7 @@ impl<'a> Committer<'a> {
         if ready.in_temp {
             let _ = sys::unlink(ready.work.temp.fd.as_fd(), &ready.work.temp_name(), false);
         }
-        let path = join(&self.drive.path, &ready.work.path);
+        let path = join(&self.drive.path, ready.item.on_drive());
         let mut error = FileError::from_error(fault, &path, e);
         if fault == FileFault::ForeignInTheWay {
             error.message = "something that is not ours stands there".into();
@@ -370,7 +372,7 @@ impl<'a> Committer<'a> {
     }
 
     fn put_in_place(&mut self, ready: &Ready) -> Result<()> {
-        let path = &ready.work.path;
+        let path = ready.item.on_drive();
         if !ready.item.stored {
             return Ok(());
         }
@@ -385,7 +387,7 @@ impl<'a> Committer<'a> {
         let temp = ready.work.temp.fd.as_fd();
         if let Some(item) = &ready.work.expected
             && ready.work.replaces
-            && !super::look::may_replace(parent.as_fd(), name, item)
+            && !super::look::may_replace(parent.as_fd(), name, item, self.drive.rules.windows)
         {
             return Err(Error::io("repairing", &whole, &Errno::EXIST.into()));
         }

@@ -10,6 +10,7 @@ use std::hash::BuildHasher;
 use std::os::fd::AsFd;
 
 use super::drive::{Drive, join, split};
+use super::names::fold;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::order::Ordered;
@@ -17,6 +18,7 @@ use crate::catalog::place::OnVolume;
 use crate::error::{Code, FileError, FileFault, IoContext, Result};
 use crate::filter::Filter;
 use crate::meta::Kind;
+use crate::page;
 use crate::progress::Progress;
 use crate::sys;
 use crate::volume::top::is_litter;
@@ -134,9 +136,10 @@ fn each(
     let volume = drive.identity.volume.number;
     let mut ours = HashSet::new();
     let mut entries = Ordered::new(OnVolume { catalog, volume })?;
-    while entries.next_entry()?.is_some() {
+    while let Some(placed) = entries.next_entry()? {
         cancel.check()?;
-        ours.insert(spelling(&state, entries.path()));
+        let path = placed.item.alias.as_deref().unwrap_or(entries.path());
+        ours.insert(spelling(&state, path));
     }
     let filter = Filter::new(Vec::new())?;
     let options = walk::Options {
@@ -164,6 +167,9 @@ fn each(
                     split_first(&listing.path)
                 });
                 let mounted = meta.kind == Kind::Dir && child.is_none();
+                if path == page::NAME && page::stands(drive.root.as_fd()) {
+                    continue;
+                }
                 if !litter && !mounted && !ours.contains(&spelling(&state, &path)) {
                     take(&path, meta.kind, meta.size)?;
                 }
@@ -181,10 +187,7 @@ fn split_first(path: &[u8]) -> &[u8] {
 
 /// A number that paths have in common which differ in case alone, and by chance others.
 fn spelling(state: &RandomState, path: &[u8]) -> u64 {
-    match std::str::from_utf8(path) {
-        Ok(text) => state.hash_one(text.to_lowercase().as_bytes()),
-        Err(_) => state.hash_one(path),
-    }
+    state.hash_one(fold(path))
 }
 
 /// Removes one name; `false` when it could not be, which is reported.

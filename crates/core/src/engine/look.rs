@@ -4,16 +4,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::content::digest_of;
 use super::drive::{Drive, join, split};
+use super::times::is_kept;
 use crate::cancel::CancelToken;
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::item::{Algorithm, Item};
 use crate::format::verify::Word;
-use crate::meta::{Kind, Meta, Time};
+use crate::meta::{Kind, Meta};
 use crate::sys;
-
-/// How coarse file systems keep times, in nanoseconds: NTFS, and FAT with exFAT (whose steps are parts of 10 ms).
-/// First the step that what is kept is a multiple of, then how far that may be from what it was to be.
-const STEPS: [(u32, i128); 2] = [(100, 1_000), (10_000_000, 2_000_000_000)];
 
 /// What stands there.
 #[derive(Debug)]
@@ -57,7 +54,7 @@ impl Now {
 /// # Errors
 /// `Code::Cancelled`.
 pub(super) fn look(drive: &Drive, item: &Item, cancel: &CancelToken) -> Result<Now> {
-    let (dir, name) = split(&item.path);
+    let (dir, name) = split(item.on_drive());
     let unreadable = Now::Bad {
         allocated: 0,
         unreadable: true,
@@ -104,16 +101,16 @@ fn file(
     found: &Meta,
     cancel: &CancelToken,
 ) -> Result<Now> {
-    let same_time = is_kept(found.mtime, item.mtime);
+    let same_time = is_kept(found.mtime, item.mtime, drive.rules.windows);
     if found.size != item.size {
         return Ok(Now::Differs { touched: false });
     }
-    let (_, name) = split(&item.path);
+    let (_, name) = split(item.on_drive());
     let read = sys::open_for_reading(dir.as_fd(), name)
         .at("opening", &item.path)
         .and_then(|fd| {
             let by = item.digest.map_or(Algorithm::Sha256, |d| d.algorithm);
-            digest_of(&fd, &join(&drive.path, &item.path), by, cancel)
+            digest_of(&fd, &join(&drive.path, item.on_drive()), by, cancel)
         });
     let read = match read {
         Err(e) if e.code == Code::Cancelled => return Err(e),
@@ -136,25 +133,16 @@ fn file(
 }
 
 /// Whether what stands there still is the bad file that was looked at, and not what somebody made of it since.
-pub(super) fn may_replace(dir: BorrowedFd<'_>, name: &[u8], item: &Item) -> bool {
+pub(super) fn may_replace(dir: BorrowedFd<'_>, name: &[u8], item: &Item, windows: bool) -> bool {
     match sys::stat_at(dir, name) {
         Ok(found) => {
-            found.kind == item.kind && found.size == item.size && is_kept(found.mtime, item.mtime)
+            found.kind == item.kind
+                && found.size == item.size
+                && is_kept(found.mtime, item.mtime, windows)
         }
         // Nothing to lose, or nothing that could be read.
         Err(_) => true,
     }
-}
-
-/// Whether a time is what a file system made of another one. A time of somebody's own is hardly ever a multiple of
-/// such a step: so what was changed within two seconds is seen, too, on file systems that keep times as they are.
-fn is_kept(found: Time, set: Time) -> bool {
-    let nanos = |t: Time| i128::from(t.sec) * 1_000_000_000 + i128::from(t.nsec);
-    let apart = (nanos(found) - nanos(set)).abs();
-    apart == 0
-        || STEPS
-            .iter()
-            .any(|(step, most)| found.nsec.is_multiple_of(*step) && apart <= *most)
 }
 
 /// Puts back owner, mode and time of a file whose content is as recorded.
@@ -162,8 +150,8 @@ fn is_kept(found: Time, set: Time) -> bool {
 /// # Errors
 /// `Code::Io` with the path.
 pub(super) fn touch(drive: &Drive, item: &Item) -> Result<()> {
-    let (dir, name) = split(&item.path);
-    let whole = join(&drive.path, &item.path);
+    let (dir, name) = split(item.on_drive());
+    let whole = join(&drive.path, item.on_drive());
     let dir = sys::open_dir_beneath(drive.root.as_fd(), dir, true).at("opening", &whole)?;
     let fd = sys::open_for_reading(dir.as_fd(), name).at("opening", &whole)?;
     sys::set_metadata(fd.as_fd(), None, &super::origin::meta_of(item))
@@ -183,7 +171,7 @@ pub(super) fn read_back(drive: &Drive, item: &Item, cancel: &CancelToken) -> Res
                 "what was just written there reads back otherwise ({}): the drive is faulty",
                 now.word().as_str()
             );
-            let path = join(&drive.path, &item.path);
+            let path = join(&drive.path, item.on_drive());
             Err(Error::new(Code::DriveFailed, "reading back", message).with_path(&path))
         }
     }
@@ -200,35 +188,10 @@ mod tests {
     use crate::format::testing;
 
     #[test]
-    fn a_time_counts_as_kept_only_where_a_file_system_could_have_made_it() {
-        let time = |sec, nsec| Time { sec, nsec };
-        let set = time(1_700_000_001, 123_456_789);
-        for kept in [
-            set,
-            time(1_700_000_001, 123_456_700),
-            time(1_700_000_001, 120_000_000),
-            time(1_700_000_001, 0),
-            time(1_700_000_000, 0),
-            time(1_700_000_002, 0),
-        ] {
-            assert!(is_kept(kept, set), "{kept:?}");
-        }
-        for other in [
-            time(1_700_000_001, 123_456_788),
-            time(1_700_000_001, 123_500_000),
-            time(1_700_000_002, 1),
-            time(1_700_000_004, 0),
-            time(1_699_999_999, 0),
-        ] {
-            assert!(!is_kept(other, set), "{other:?}");
-        }
-    }
-
-    #[test]
     fn what_was_changed_since_the_look_is_not_replaced() {
         let dir = tempfile::tempdir().expect("a directory");
         let fd = std::fs::File::open(dir.path()).expect("open");
-        let may = |item: &Item| may_replace(fd.as_fd(), b"f", item);
+        let may = |item: &Item| may_replace(fd.as_fd(), b"f", item, false);
         let mut item = testing::file(b"f");
         item.size = 3;
         assert!(may(&item), "nothing is there");

@@ -15,6 +15,7 @@ use super::dirs::open_or_make;
 use super::drive::{Drive, join, split};
 use super::epoch::push_id;
 use super::file::target_fault;
+use super::namer::{Namer, Old};
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::moved::Move;
@@ -33,6 +34,8 @@ const BATCH: usize = 4_096;
 struct Ready {
     one: Move,
     from: Vec<u8>,
+    /// Where it stands on the drive until now.
+    from_there: Vec<u8>,
     item: Item,
     id: u64,
 }
@@ -53,6 +56,7 @@ pub(super) fn carry_out(
         dir: i64::MIN,
         name: Vec::new(),
     };
+    let mut namer = Namer::new(drive);
     while !cancel.is_stopped() {
         let batch = catalog.moves_on(volume, &after, BATCH)?;
         let Some(last) = batch.last() else {
@@ -64,7 +68,7 @@ pub(super) fn carry_out(
         }
         after = last.placed.key.clone();
         drive.check_mounted()?;
-        if !carry_out_batch(drive, catalog, batch, applied, progress)? {
+        if !carry_out_batch(drive, catalog, batch, &mut namer, applied, progress)? {
             break;
         }
     }
@@ -76,6 +80,7 @@ fn carry_out_batch(
     drive: &mut Drive,
     catalog: &Catalog,
     batch: Vec<Move>,
+    namer: &mut Namer,
     applied: &mut Applied,
     progress: &Progress,
 ) -> Result<bool> {
@@ -84,10 +89,6 @@ fn carry_out_batch(
     let (mut ready, mut lost, mut records) = (Vec::new(), Vec::new(), Vec::new());
     for one in batch {
         let from = catalog.path_of(&one.placed.key)?;
-        let item = Item {
-            path: catalog.path_of(&one.to)?,
-            ..one.placed.item.clone()
-        };
         let here = Item {
             path: from.clone(),
             ..one.placed.item.clone()
@@ -95,13 +96,13 @@ fn carry_out_batch(
         match standing(drive, &here) {
             // A directory is made anew, wherever the old one is.
             Ok(Stands::AsRecorded(..)) => {}
-            Ok(_) if item.kind == Kind::Dir || !item.stored => {}
+            Ok(_) if here.kind == Kind::Dir || !here.stored => {}
             Ok(stands) => {
                 if matches!(stands, Stands::Otherwise) {
                     tell(
                         progress,
                         FileFault::ForeignInTheWay,
-                        &join(&drive.path, &from),
+                        &join(&drive.path, here.on_drive()),
                         "it is not what was written there; it was left alone, and is copied anew",
                     );
                 }
@@ -115,6 +116,21 @@ fn carry_out_batch(
                 continue;
             }
         }
+        let path = catalog.path_of(&one.to)?;
+        let old = Old {
+            path: &from,
+            place: here.on_drive(),
+        };
+        let alias = match here.stored {
+            true => namer.alias(drive, catalog, &path, &one.to, Some(&old))?,
+            false => None,
+        };
+        let from_there = here.on_drive().to_vec();
+        let item = Item {
+            path,
+            alias,
+            ..here
+        };
         let id = drive.journal.next_id;
         drive.journal.next_id += 1;
         records.push(Record::Moving {
@@ -125,6 +141,7 @@ fn carry_out_batch(
         ready.push(Ready {
             one,
             from,
+            from_there,
             item,
             id,
         });
@@ -217,7 +234,7 @@ fn rename(drive: &Drive, one: &Ready, dirs: &mut Dirs) -> Result<()> {
     if !one.item.stored {
         return Ok(());
     }
-    let (from, to) = (&one.from, &one.item.path);
+    let (from, to) = (&one.from_there[..], one.item.on_drive());
     let whole = join(&drive.path, to);
     if are_one(drive, from, to) {
         return respell(drive, from, to);
@@ -299,7 +316,7 @@ pub(super) fn listed(dir: &OwnedFd, name: &[u8]) -> std::io::Result<bool> {
 }
 
 /// Whether every component of a path is there in just this spelling.
-fn is_spelt(drive: &Drive, path: &[u8]) -> Result<bool> {
+pub(super) fn is_spelt(drive: &Drive, path: &[u8]) -> Result<bool> {
     let whole = join(&drive.path, path);
     let mut at = 0;
     for name in path.split(|b| *b == b'/') {
@@ -314,7 +331,7 @@ fn is_spelt(drive: &Drive, path: &[u8]) -> Result<bool> {
 }
 
 /// After a run that was broken off: whether a rename that the journal intended has been carried out. The new name
-/// stands there as recorded, and the old one does not.
+/// stands there as recorded, and the old one does not. `from`: where it stood on the drive.
 pub(super) fn was_carried_out(drive: &Drive, from: &[u8], item: &Item) -> Result<bool> {
     if !item.stored {
         return Ok(true);
@@ -322,15 +339,17 @@ pub(super) fn was_carried_out(drive: &Drive, from: &[u8], item: &Item) -> Result
     if !matches!(standing(drive, item)?, Stands::AsRecorded(..)) {
         return Ok(false);
     }
-    if item.kind == Kind::Dir && !are_one(drive, from, &item.path) {
+    let to = item.on_drive();
+    if item.kind == Kind::Dir && !are_one(drive, from, to) {
         return Ok(true);
     }
     let old = Item {
         path: from.to_vec(),
+        alias: None,
         ..item.clone()
     };
-    if are_one(drive, from, &item.path) {
-        return is_spelt(drive, &item.path);
+    if are_one(drive, from, to) {
+        return is_spelt(drive, to);
     }
     Ok(matches!(standing(drive, &old)?, Stands::Nothing))
 }

@@ -15,6 +15,7 @@ use super::drive::{Drive, join, split};
 use super::epoch::push_id;
 use super::file::target_fault;
 use super::own::regular;
+use super::times::is_kept;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::volumes::Fate;
@@ -42,6 +43,8 @@ pub(super) struct Intent {
     temp: Option<Vec<u8>>,
     /// It has another name until now.
     from: Option<Vec<u8>>,
+    /// Where it stands on the drive under that name.
+    from_there: Option<Vec<u8>>,
     item: Item,
     replaces: bool,
 }
@@ -139,6 +142,7 @@ pub(super) fn replay(
                     Intent {
                         temp,
                         from: None,
+                        from_there: None,
                         item,
                         replaces,
                     },
@@ -147,6 +151,7 @@ pub(super) fn replay(
             Record::Moving { id, from, item } => {
                 let intent = Intent {
                     temp: None,
+                    from_there: on_volume(catalog, volume, &from, item.kind)?,
                     from: Some(from),
                     item,
                     replaces: false,
@@ -176,6 +181,7 @@ pub(super) fn replay(
             Record::Mended { item } => {
                 let key = catalog.key_of(&item)?;
                 catalog.place_dirs(volume, key.dir)?;
+                catalog.alias_dirs(volume, key.dir, item.alias.as_deref())?;
                 catalog.place(volume, &key, &item, None)?;
             }
         }
@@ -184,10 +190,20 @@ pub(super) fn replay(
     Ok((open, good))
 }
 
+/// Where what a volume holds under a path stands on the drive, where that is another path.
+fn on_volume(catalog: &Catalog, volume: u32, path: &[u8], kind: Kind) -> Result<Option<Vec<u8>>> {
+    let placed = match catalog.find(path, kind == Kind::Dir)? {
+        Some(key) => catalog.placement(volume, &key)?,
+        None => None,
+    };
+    Ok(placed.and_then(|placed| placed.item.alias))
+}
+
 /// Tells the catalog that what was intended stands on the volume.
 fn tell(catalog: &Catalog, volume: u32, intent: &Intent) -> Result<()> {
     let key = catalog.key_of(&intent.item)?;
     catalog.place_dirs(volume, key.dir)?;
+    catalog.alias_dirs(volume, key.dir, intent.item.alias.as_deref())?;
     catalog.place(volume, &key, &intent.item, None)?;
     let Some(from) = &intent.from else {
         return Ok(());
@@ -252,7 +268,11 @@ fn finish(
 fn settle(drive: &Drive, intent: &Intent, cancel: &CancelToken) -> Result<bool> {
     let item = &intent.item;
     if let Some(from) = &intent.from {
-        return match super::moves::was_carried_out(drive, from, item) {
+        return match super::moves::was_carried_out(
+            drive,
+            intent.from_there.as_deref().unwrap_or(from),
+            item,
+        ) {
             // Not to be looked at: the old name stays until the next rename finds out.
             Err(e) if target_fault(&e).is_some() => Ok(false),
             looked => looked.map_err(|e| e.with_code(Code::DriveFailed)),
@@ -262,15 +282,15 @@ fn settle(drive: &Drive, intent: &Intent, cancel: &CancelToken) -> Result<bool> 
         return Ok(true);
     }
     if item.kind == Kind::Dir {
-        return Ok(sys::open_dir_beneath(drive.root.as_fd(), &item.path, true).is_ok());
+        return Ok(sys::open_dir_beneath(drive.root.as_fd(), item.on_drive(), true).is_ok());
     }
     if let Some(temp) = &intent.temp
         && matches(drive, drive.tmp.as_fd(), temp, item, false, cancel)?
     {
         let (temp_dir, temp_name) = split(temp);
-        let path = join(&drive.path, &item.path);
+        let path = join(&drive.path, item.on_drive());
         let from = sys::open_dir_beneath(drive.tmp.as_fd(), temp_dir, true).at("opening", &path)?;
-        let (dir, name) = split(&item.path);
+        let (dir, name) = split(item.on_drive());
         let to = match open_or_make(drive, dir) {
             Ok(to) => to,
             // About this entry only, such as a foreign file in the way: the next copy tells of it.
@@ -291,7 +311,14 @@ fn settle(drive: &Drive, intent: &Intent, cancel: &CancelToken) -> Result<bool> 
             }
         }
     }
-    matches(drive, drive.root.as_fd(), &item.path, item, true, cancel)
+    matches(
+        drive,
+        drive.root.as_fd(),
+        item.on_drive(),
+        item,
+        true,
+        cancel,
+    )
 }
 
 /// Whether what stands at `path` below `root` is what the item says; content is read from the device. Where
@@ -327,7 +354,9 @@ fn matches(
         return Ok(false);
     }
     let Some(digest) = &item.digest else {
-        return Ok(is_final && (meta.mtime.sec - item.mtime.sec).abs() <= 2);
+        let same_time = meta.mtime.sec.abs_diff(item.mtime.sec) <= 2
+            || is_kept(meta.mtime, item.mtime, drive.rules.windows);
+        return Ok(is_final && same_time);
     };
     let Ok(fd) = sys::open_for_reading(dir.as_fd(), name) else {
         return Ok(false);

@@ -13,7 +13,8 @@ pub use read::{read, read_header};
 pub use write::ListWriter;
 
 use super::date;
-use super::item::{Algorithm, MAX_PATH, check_path, relative_fault};
+use super::item::{Algorithm, MAX_PATH, alias_fault, check_path, relative_fault};
+use super::part::Part;
 use super::volumejson::{MAX_SAFE, check_copy, check_id, check_name, check_number};
 use crate::meta::{Kind, Time};
 
@@ -113,6 +114,10 @@ pub struct ListedEntry {
     pub rdev: Option<(u32, u32)>,
     /// The number of the volume that holds it.
     pub volume: u32,
+    /// Its path on that volume, where that is another one.
+    pub alias: Option<Vec<u8>>,
+    /// Which part of a file it is, where it is one.
+    pub part: Option<Part>,
 }
 
 impl ListedEntry {
@@ -138,6 +143,16 @@ impl ListedEntry {
         let is_device = matches!(self.kind, Kind::CharDevice | Kind::BlockDevice);
         if self.rdev.is_some() != is_device {
             return Some("device numbers are there exactly for a device".to_owned());
+        }
+        if let Some(alias) = &self.alias
+            && let Some(fault) = alias_fault(&self.path, alias)
+        {
+            return Some(format!("the path on the drive {fault}"));
+        }
+        if let Some(part) = &self.part
+            && let Some(fault) = part.fault(&self.path, self.size)
+        {
+            return Some(fault.to_owned());
         }
         (self.mtime.nsec > 999_999_999).then(|| "more than 999,999,999 nanoseconds".to_owned())
     }

@@ -48,7 +48,9 @@ fn entry(path: &[u8], volume: u32) -> ListedEntry {
             nsec: 5,
         },
         rdev: None,
+        alias: None,
         volume,
+        part: None,
     }
 }
 
@@ -422,7 +424,9 @@ fn listed(item: crate::format::item::Item, volume: u32) -> ListedEntry {
         size: item.size,
         mtime: item.mtime,
         rdev: item.rdev,
+        alias: None,
         volume,
+        part: None,
     }
 }
 

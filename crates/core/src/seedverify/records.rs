@@ -24,7 +24,8 @@ use crate::sys;
 pub(super) struct Recorded {
     /// The digest of its content, where one was made.
     pub digest: Option<Digest>,
-    /// The path where its content lies, where the drive could not hold this name of a hard link.
+    /// The path on the drive where its content lies, where the drive could not hold this name, or this name of a
+    /// hard link.
     pub lies_at: Option<Vec<u8>>,
 }
 
@@ -100,7 +101,10 @@ impl Records {
     /// What is recorded of the file at `path`; `None` when the drive does not know it.
     pub(super) fn find(&self, path: &[u8]) -> Result<Option<Recorded>> {
         self.table
-            .prepare_cached("SELECT algorithm, digest, lies_at FROM file WHERE path = ?1")
+            .prepare_cached(
+                "SELECT algorithm, digest, coalesce((SELECT lies_at FROM file first WHERE first.path = f.lies_at), \
+                 lies_at) FROM file f WHERE path = ?1",
+            )
             .and_then(|mut find| {
                 find.query_row([path], |row| {
                     Ok(Recorded {
@@ -224,7 +228,8 @@ fn digest(algorithm: Option<String>, bytes: Option<Vec<u8>>) -> Option<Digest> {
 }
 
 fn lies_at(item: &Item) -> Option<&[u8]> {
-    item.link.as_deref().filter(|_| !item.stored)
+    let link = item.link.as_deref().filter(|_| !item.stored);
+    item.alias.as_deref().or(link)
 }
 
 fn table_error(e: rusqlite::Error) -> Error {

@@ -19,6 +19,11 @@ impl FileSystemKind {
         self == FileSystemKind::Native
     }
 
+    /// Whether it is one of Linux's own, whose abilities are known.
+    pub fn is_native(self) -> bool {
+        self == FileSystemKind::Native
+    }
+
     /// Whether it is a network's.
     pub fn is_network(self) -> bool {
         self == FileSystemKind::Network

@@ -13,6 +13,7 @@ use crate::cancel::CancelToken;
 use crate::engine::drive::{OWN, join};
 use crate::error::Result;
 use crate::meta::Kind;
+use crate::page;
 use crate::sys;
 use crate::volume::is_litter;
 
@@ -47,14 +48,17 @@ pub(super) fn find(
             if dir.is_empty() && (name == OWN || is_litter(&name)) {
                 continue;
             }
+            if dir.is_empty() && name == page::NAME && page::stands(root.as_fd()) {
+                continue;
+            }
             let path = join(&dir, &name);
             let as_dir = [&path, &b"/"[..]].concat();
             let key = if is_dir { &as_dir } else { &path };
-            if is_dir && tables.state(&as_dir)?.is_some() {
+            if is_dir && tables.state_at(&as_dir)?.is_some() {
                 open.push(path);
-            } else if tables.state(key)?.is_none()
+            } else if tables.state_at(key)?.is_none()
                 // Something else is recorded there: that is told as changed.
-                && tables.state(if is_dir { &path } else { &as_dir })?.is_none()
+                && tables.state_at(if is_dir { &path } else { &as_dir })?.is_none()
             {
                 sink(key.clone(), None)?;
             }

@@ -22,10 +22,14 @@ CREATE TABLE item(
   target BLOB, link BLOB, major INTEGER, minor INTEGER,
   timed INTEGER,             -- 0: only the digest is known (the manifest is damaged)
   state INTEGER,             -- 0 to be looked at, 1 only recorded, 2 only intended by a broken run
+  alias BLOB,                -- its path on the drive, where that is another one
+  begins INTEGER, whole INTEGER,  -- of a part of a file: where in the file, and the file's size
   at INTEGER DEFAULT 0,      -- when it was checked last, 0 = never
   generation INTEGER DEFAULT 0,
   picked INTEGER DEFAULT 1   -- this check looks at it
 ) WITHOUT ROWID;
+-- Keys by what stands on the drive under another name.
+CREATE TABLE there(place BLOB PRIMARY KEY, key BLOB) WITHOUT ROWID;
 CREATE TABLE intent(id INTEGER PRIMARY KEY, done INTEGER, was BLOB, key BLOB, json BLOB);
 CREATE TABLE inode(ino INTEGER, algorithm TEXT, digest BLOB, errno INTEGER, PRIMARY KEY(ino, algorithm)) WITHOUT ROWID;
 CREATE TABLE finding(
@@ -33,6 +37,7 @@ CREATE TABLE finding(
   fresh INTEGER              -- found by this check
 ) WITHOUT ROWID;
 CREATE TABLE other(key BLOB PRIMARY KEY, word TEXT, why TEXT) WITHOUT ROWID;
+CREATE TABLE compared(key BLOB PRIMARY KEY, word TEXT, errno INTEGER, why TEXT) WITHOUT ROWID;
 ";
 
 /// The tables.
@@ -61,6 +66,9 @@ pub(super) struct Expected {
     pub target: Option<Vec<u8>>,
     pub rdev: Option<(u32, u32)>,
     pub timed: bool,
+    pub alias: Option<Vec<u8>>,
+    /// Of a part of a file: where in the file it begins, and the file's size.
+    pub part: Option<(u64, u64)>,
 }
 
 impl Expected {
@@ -69,8 +77,17 @@ impl Expected {
         self.digest.map_or(Algorithm::Sha256, |d| d.algorithm)
     }
 
+    /// Its true path.
     pub fn path(&self) -> &[u8] {
         self.key.strip_suffix(b"/").unwrap_or(&self.key)
+    }
+
+    /// Its path on the drive.
+    pub fn on_drive(&self) -> &[u8] {
+        if let Some(alias) = &self.alias {
+            return alias;
+        }
+        self.path()
     }
 }
 
@@ -117,7 +134,8 @@ impl Tables {
     pub(super) fn put(&self, item: &Item) -> Result<()> {
         self.run(
             "INSERT OR REPLACE INTO item(key, kind, size, sec, nsec, algorithm, digest, target, link, major, \
-             minor, timed, state) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12)",
+             minor, timed, state, alias, begins, whole) \
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13, ?14, ?15)",
             params![
                 item.sort_key(),
                 item.kind as u8,
@@ -130,10 +148,38 @@ impl Tables {
                 item.link,
                 item.rdev.map(|r| r.0),
                 item.rdev.map(|r| r.1),
-                !item.stored
+                !item.stored,
+                item.alias,
+                item.part.map(|p| p.offset as i64),
+                item.part.map(|p| p.size as i64)
             ],
         )?;
+        self.put_alias(&item.sort_key(), item.alias.as_deref())
+    }
+
+    /// Where what has this key stands on the drive.
+    pub(super) fn put_alias(&self, key: &[u8], alias: Option<&[u8]>) -> Result<()> {
+        let Some(alias) = alias else {
+            return Ok(());
+        };
+        let slash: &[u8] = if key.ends_with(b"/") { b"/" } else { b"" };
+        self.run(
+            "INSERT OR REPLACE INTO there VALUES(?1, ?2)",
+            params![[alias, slash].concat(), key],
+        )?;
         Ok(())
+    }
+
+    /// The state of what should stand at a place on the drive (a path, with a slash at its end for a directory).
+    pub(super) fn state_at(&self, place: &[u8]) -> Result<Option<u8>> {
+        let found = self
+            .db
+            .prepare_cached(
+                "SELECT state FROM item WHERE key = (SELECT key FROM there WHERE place = ?1) \
+                 UNION ALL SELECT state FROM item WHERE key = ?1 AND alias IS NULL LIMIT 1",
+            )
+            .and_then(|mut find| find.query_row([place], |r| r.get(0)).optional());
+        found.map_err(fault)
     }
 
     /// A file of which only the digest is known.
@@ -155,14 +201,6 @@ impl Tables {
         Ok(())
     }
 
-    /// The state of an entry; `None` when nothing says that it should be there.
-    pub(super) fn state(&self, key: &[u8]) -> Result<Option<u8>> {
-        self.db
-            .prepare_cached("SELECT state FROM item WHERE key = ?1")
-            .and_then(|mut find| find.query_row([key], |r| r.get(0)).optional())
-            .map_err(fault)
-    }
-
     /// The next entries after `after`, in path order: at most `most`, and no more than `bytes` together
     /// unless the first alone has more.
     pub(super) fn chunk(
@@ -174,7 +212,8 @@ impl Tables {
         let mut statement = self
             .db
             .prepare_cached(
-                "SELECT key, kind, size, sec, nsec, algorithm, digest, target, major, minor, timed \
+                "SELECT key, kind, size, sec, nsec, algorithm, digest, target, major, minor, timed, alias, \
+                 begins, whole \
                  FROM item WHERE key > ?1 AND picked = 1 AND state = 0 ORDER BY key LIMIT ?2",
             )
             .map_err(fault)?;
@@ -221,6 +260,11 @@ impl Tables {
             ],
         )?;
         Ok(())
+    }
+
+    pub(super) fn has_finding(&self, key: &[u8]) -> Result<bool> {
+        let sql = "SELECT EXISTS(SELECT 1 FROM finding WHERE key = ?1)";
+        Ok(self.number(sql, [key])? != 0)
     }
 
     pub(super) fn forget(&self, key: &[u8]) -> Result<()> {
@@ -380,5 +424,10 @@ fn expected(r: &rusqlite::Row<'_>) -> rusqlite::Result<Expected> {
         target: r.get(7)?,
         rdev: r.get::<_, Option<u32>>(8)?.zip(r.get(9)?),
         timed: r.get(10)?,
+        alias: r.get(11)?,
+        part: r
+            .get::<_, Option<i64>>(12)?
+            .zip(r.get::<_, Option<i64>>(13)?)
+            .map(|(begins, whole)| (begins as u64, whole as u64)),
     })
 }

@@ -169,11 +169,11 @@ impl Own<'_> {
             manifest::read(reader, &path, &mut |item| {
                 cancel.check()?;
                 if let (Some(digest), true) = (&item.digest, item.stored)
-                    && sums::takes(digest.algorithm, &item.path)
+                    && sums::takes(digest.algorithm, item.on_drive())
                     && let Some(one) = lines.iter_mut().find(|one| one.by == digest.algorithm)
                 {
                     line.clear();
-                    sums::push_line(&mut line, digest, &item.path);
+                    sums::push_line(&mut line, digest, item.on_drive());
                     one.hash.update(&line);
                     one.lines += 1;
                 }
@@ -402,11 +402,18 @@ fn apply(tables: &Tables, record: Record) -> Result<()> {
 fn hold(tables: &Tables, item: &Item) -> Result<()> {
     tables.remove(&item.path)?;
     tables.put(item)?;
+    // An alias has as many components as the path.
+    let mut ends = memchr::memchr_iter(b'/', item.on_drive());
     for at in memchr::memchr_iter(b'/', &item.path) {
+        let (key, there) = (&item.path[..=at], ends.next());
+        let alias = there.map(|end| &item.on_drive()[..end]);
+        let alias = alias.filter(|alias| *alias != &item.path[..at]);
         tables.run(
-            "INSERT OR IGNORE INTO item(key, kind, size, sec, nsec, timed, state) VALUES(?1, 1, 0, 0, 0, 1, 0)",
-            [&item.path[..=at]],
+            "INSERT OR IGNORE INTO item(key, kind, size, sec, nsec, timed, state, alias) \
+             VALUES(?1, 1, 0, 0, 0, 1, 0, ?2)",
+            params![key, alias],
         )?;
+        tables.put_alias(key, alias)?;
     }
     Ok(())
 }
@@ -414,6 +421,7 @@ fn hold(tables: &Tables, item: &Item) -> Result<()> {
 fn intend(tables: &Tables, id: u64, from: Option<&[u8]>, item: &Item) -> Result<()> {
     let mut json = Vec::new();
     item.encode(&mut json);
+    tables.put_alias(&item.sort_key(), item.alias.as_deref())?;
     let was = from.map(|from| match item.kind {
         crate::meta::Kind::Dir => [from, b"/"].concat(),
         _ => from.to_vec(),

@@ -138,6 +138,8 @@ impl DriveLists {
                 standing,
                 now: None,
                 stored: true,
+                there: entry.alias,
+                part: None,
             })
         })?;
         Ok(())
@@ -203,6 +205,8 @@ fn hit(item: Item, volume: u32) -> Hit {
         standing: Standing::Current,
         now: None,
         stored: item.stored,
+        there: item.alias,
+        part: None,
     }
 }
 

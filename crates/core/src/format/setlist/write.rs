@@ -179,10 +179,17 @@ impl<W: Write> ListWriter<W> {
         out.extend_from_slice(b",\"mtime\":\"");
         push_time(out, entry.mtime);
         out.push(b'"');
+        if let Some(alias) = &entry.alias {
+            push_name(out, b",\"as\":", alias);
+        }
         if let Some((major, minor)) = entry.rdev {
             push_number(out, b",\"rdev\":[", major.into());
             push_number(out, b",", minor.into());
             out.push(b']');
+        }
+        if let Some(part) = &entry.part {
+            out.extend_from_slice(b",\"part\":");
+            part.encode(&entry.path, out);
         }
         self.entries += 1;
         self.end_line()
