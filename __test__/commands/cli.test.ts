@@ -80,6 +80,7 @@ test('the plain form: sources and an output, all else at its default', (t) => {
     label: undefined,
     digest: undefined,
     startHere: undefined,
+    splitLarge: false,
     checksum: false,
     sizeOnly: false,
     modifyWindow: 0,

@@ -68,9 +68,11 @@ function makeSource(random: Random, root: Buffer): Buffer[] {
 }
 
 /** What the display and the colours write, exactly. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is for
 const OWN = /\x1b\[(?:\?2026[hl]|\d+[AB]|G|[012]?K|1m|22m|33m|39m|31m)/g
 /** C0 but newline, DEL, C1, bidi, separators, and what was no UTF-8. */
 const HAZARD =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is for
   /[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffd\ud800-\udfff]/u
 
 /** The first hazard with what stands round it; undefined where there is none. */

@@ -39,7 +39,6 @@ export async function runCopy(options: CopyOptions, context: RunContext): Promis
   const prepared = await prepare(options, context)
   const { catalog, created } = await openSet(options, prepared.sources, context)
   const run = catalog.beginRun(now())
-  const stopInfo = context.onInfoSignal(() => report.line())
   let outcome: { exit: ExitCode; writer: VolumeWriter } | undefined
   try {
     outcome = await steps({ ...prepared, options, context, catalog, run, tally })
@@ -51,7 +50,6 @@ export async function runCopy(options: CopyOptions, context: RunContext): Promis
     }
     throw nativeToUser(error)
   } finally {
-    stopInfo()
     catalog.endRun(run, now(), outcome === undefined ? 'broken off' : `exit ${outcome.exit}`)
     // A set that has no drive never began: nothing of it is to lead a later run astray.
     const never = created && catalog.volumes().length === 0

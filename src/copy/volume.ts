@@ -48,7 +48,6 @@ export async function runVolume(options: VolumeOptions, context: RunContext): Pr
   const started = Date.now()
   const { report, env, cwd, stop } = context
   const file = path.resolve(cwd, options.catalog)
-  const stopInfo = context.onInfoSignal(() => report.line())
   const tally = new RunTally()
   let taken: Catalog | undefined
   try {
@@ -72,7 +71,6 @@ export async function runVolume(options: VolumeOptions, context: RunContext): Pr
     }
     throw nativeToUser(error)
   } finally {
-    stopInfo()
     if (taken !== undefined) {
       taken.close()
       // What was done the drive tells.

@@ -62,7 +62,10 @@ function objectSinks(
 
 /** What may be drawn with at this terminal, as wide as it is now. */
 function canvasOf({ stderr, env }: ReporterContext): LiveCanvas {
-  const { columns } = stderr as TerminalStream
+  // Asked of the terminal itself: what the stream remembers is old until a signal has come.
+  const [columns] = (stderr as TerminalStream).getWindowSize?.() ?? [
+    (stderr as TerminalStream).columns,
+  ]
   const { LC_ALL, LC_CTYPE, LANG, TERM } = env
   const locale = [LC_ALL, LC_CTYPE, LANG].find((one) => (one ?? '') !== '') ?? ''
   const ascii = !/utf-?8/i.test(locale)

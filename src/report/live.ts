@@ -13,7 +13,10 @@ import type { Phase, Progress } from './reporter.js'
 import type { Display } from './text.js'
 
 /** A stream that may know its width, as a terminal does. */
-export type TerminalStream = NodeJS.WritableStream & { readonly columns?: number }
+export type TerminalStream = NodeJS.WritableStream & {
+  readonly columns?: number
+  readonly getWindowSize?: () => readonly [number, number]
+}
 
 const DELAY_MS = 250
 const FRAME_MS = 100

@@ -15,7 +15,7 @@ import { displayName, type FsName } from '../native/names.js'
 import { type Mount, mounts } from '../native/volume.js'
 
 /** Milliseconds between two looks at what is mounted. */
-const LOOK_EVERY = 500
+const LOOK_EVERY = 200
 
 /** What a hook is told, in its environment. */
 export interface HookFacts {
