@@ -79,7 +79,11 @@ async function libraryWorks(
       cwd: place,
       env: env as NodeJS.ProcessEnv,
     })
-    t.is(run.stderr, '', code)
+    // The folders of this test are no drives, which is said where an example passes on what is said.
+    const faults = run.stderr
+      .split('\n')
+      .filter((line) => !/^$|plain folder|file system as/.test(line))
+    t.deepEqual(faults, [], code)
     if (n !== 0) t.true(run.stdout.length > 0, code)
   }
   t.is(fs.readFileSync(path.join(top, 'mnt/usb1/2019/one.jpg'), 'utf8'), 'content')

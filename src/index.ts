@@ -166,7 +166,8 @@ export async function* walk(options: WalkOptions): AsyncGenerator<WalkedEntry, v
     for await (const page of search({ catalog: file }, everything)) {
       for (const { path: at, kind, size, seconds } of page) {
         if (options.signal?.aborted === true) return
-        yield { path: at, kind, size, mtime: seconds } as WalkedEntry
+        const has = kind === 'file' || kind === 'symlink'
+        yield { path: at, kind, size: has ? size : 0, mtime: seconds } as WalkedEntry
       }
     }
   } finally {

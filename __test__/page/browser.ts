@@ -52,6 +52,8 @@ export async function open(
   })
   page.setDefaultTimeout(60_000)
   await page.goto(pathToFileURL(file).href)
+  // Functions that are handed over were compiled by tsx, which gives them names in this way.
+  if (rest.javaScriptEnabled !== false) await page.evaluate('globalThis.__name = (made) => made')
   return { page, asked, faults }
 }
 

@@ -275,7 +275,7 @@ impl Catalog {
                     one_file_system: options.one_file_system,
                     filter: &filter,
                     list: list.as_ref(),
-                    skip_own: false,
+                    skip_own: source.prefix.is_empty(),
                 };
                 scanned.push(scan_one(
                     &catalog,
