@@ -127,6 +127,34 @@ rootTest(
   },
 )
 
+rootTest('parts of a file are compared with their range of the file', async (t) => {
+  const host = makeHost()
+  const source = makeSource({ large: 6_000_000, small: 10 })
+  const drives = [1, 2, 3].map(() => makeDrive({ fs: 'tmpfs', size: 3 * MiB }))
+  const outputs = drives.flatMap((one) => ['-o', one.path])
+  ended(t, await host.run([source, ...outputs, '--split-large']), 0)
+  const all = async (): Promise<string[][]> => {
+    const told: string[][] = []
+    for (const drive of drives) {
+      const run = await host.run(['verify', '-o', drive.path, '--against-source', '--json'])
+      told.push(found(run))
+    }
+    return told
+  }
+  t.deepEqual(await all(), [[], [], []])
+  const parts = drives.map((drive) =>
+    fs.readdirSync(drive.path).find((name) => /mvpart/.test(name)),
+  )
+  t.true(parts.every((part) => part !== undefined))
+  rot(path.join(source, 'large'), 5_999_999)
+  // The drive with the last part alone.
+  const last = Math.max(...parts.map((part) => Number(/mvpart-(\d+)/.exec(part ?? '')?.[1])))
+  const want = parts.map((part) =>
+    Number(/mvpart-(\d+)/.exec(part ?? '')?.[1]) === last ? [`differs ${part}`] : [],
+  )
+  t.deepEqual(await all(), want)
+})
+
 rootTest('samples of a read-only drive roll on, and what they found stays known', async (t) => {
   const { host, drive } = await place(t)
   rot(path.join(drive.path, 'a/one'), 7)
