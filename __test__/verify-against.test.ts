@@ -143,15 +143,13 @@ rootTest('parts of a file are compared with their range of the file', async (t) 
   }
   t.deepEqual(await all(), [[], [], []])
   const parts = drives.map((drive) =>
-    fs.readdirSync(drive.path).find((name) => /mvpart/.test(name)),
+    fs.readdirSync(drive.path).filter((name) => name.startsWith('large.mvpart-')),
   )
-  t.true(parts.every((part) => part !== undefined))
+  t.true(parts.every((some) => some.length > 0))
   rot(path.join(source, 'large'), 5_999_999)
-  // The drive with the last part alone.
-  const last = Math.max(...parts.map((part) => Number(/mvpart-(\d+)/.exec(part ?? '')?.[1])))
-  const want = parts.map((part) =>
-    Number(/mvpart-(\d+)/.exec(part ?? '')?.[1]) === last ? [`differs ${part}`] : [],
-  )
+  // It lies in the last part, and only there.
+  const last = parts.flat().sort().at(-1) ?? ''
+  const want = parts.map((some) => (some.includes(last) ? [`differs ${last}`] : []))
   t.deepEqual(await all(), want)
 })
 
@@ -175,7 +173,6 @@ rootTest('samples of a read-only drive roll on, and what they found stays known'
   const since = await host.run(['verify', '-o', drive.path, '--since', '1', '--json'])
   ended(t, since, 0)
   t.like(events(since, 'summary')[0]?.check, { entries: 0 })
-  t.regex((await host.run(['status'])).stdout, /1 entr(y|ies) not good/)
   assertUnchanged(t, before, fingerprint(drive.path))
   // Where the drive can be written again it takes over what the catalog knew.
   drive.unmount()
