@@ -8,6 +8,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Cli, type CommandClass } from 'clipanion'
+import { nameBytes } from './bytes.js'
 import { AdoptCommand } from './commands/adopt.js'
 import { type CommandFacts, RunCommand } from './commands/base.js'
 import { CompletionCommand } from './commands/completion.js'
@@ -16,6 +17,7 @@ import { commandHelp } from './commands/help.js'
 import { LostCommand } from './commands/lost.js'
 import { PlanCommand } from './commands/plan.js'
 import { RepairCommand } from './commands/repair.js'
+import { ReportCommand } from './commands/report.js'
 import { RestoreCommand } from './commands/restore.js'
 import { StatusCommand } from './commands/status.js'
 import { type CommandEntry, commandEntry } from './commands/table.js'
@@ -40,11 +42,9 @@ const COMMANDS = [
   AdoptCommand,
   RepairCommand,
   VerifyCommand,
+  ReportCommand,
   CompletionCommand,
 ] as const
-
-/** Words that are commands of the documented command line but not of this version: never a directory's name. */
-const RESERVED = new Set(['report', 'help'])
 
 /** The Cli with all commands registered. */
 export function createCli(): Cli<Context> {
@@ -75,12 +75,10 @@ async function dispatch(args: readonly string[], context: Context): Promise<Exit
     if (second === undefined) return help(CopyCommand, context)
     if (isCommand(second)) return help(commandOf(second), context)
   }
-  if (first !== undefined && RESERVED.has(first)) {
+  if (first === 'help') {
     throw usageError(
-      first === 'help'
-        ? `there is no help on ${displayName(args.slice(1).join(' '))}`
-        : `"${first}" is the name of a command, and this version does not have it yet`,
-      `For a directory of that name write ./${first}`,
+      `there is no help on ${displayName(args.slice(1).join(' '))}`,
+      'For a directory of that name write ./help',
     )
   }
   const cli = createCli()
@@ -99,7 +97,7 @@ async function dispatch(args: readonly string[], context: Context): Promise<Exit
 /** A first word that is nearly a command and nothing else is a slip, not a source. */
 async function checkCommand(word: string | undefined, { cwd }: Context): Promise<void> {
   if (word === undefined || /^-|\//.test(word) || isCommand(word)) return
-  if (existsSync(resolve(cwd, word))) return
+  if (existsSync(nameBytes(resolve(cwd, word)))) return
   const { nearest } = await import('./suggest.js')
   const near = nearest(
     word,

@@ -100,6 +100,7 @@ test('every option is understood, long and short', (t) => {
       'blue',
       '--digest',
       'none',
+      '--no-start-here',
       '--json',
       '--color',
       'never',
@@ -260,7 +261,7 @@ const refused: readonly (readonly [string, RegExp, readonly string[]])[] = [
   ['--verify of two drives', /one drive/, ['--verify', '-o', 'a', '-o', 'b']],
   ['--verify with sources', /not from sources/, ['--verify', 'a', '-o', 'o']],
   ['--verify with --delete', /^--delete has no meaning/, ['--verify', '-o', 'o', '--delete']],
-  ['a command of later', /does not have it yet/, ['report', '--html', 'f']],
+  ['help on what is no command', /^there is no help on copy x/, ['help', 'copy', 'x']],
   ['restore without a drive', /^no output/, ['restore', '--to', 'd']],
   ['restore without a destination', /^no destination/, ['restore', '-o', 'o']],
   [

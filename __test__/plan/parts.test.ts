@@ -1,8 +1,8 @@
 /** The size of parts: one that fits on every drive. */
 
 import test from 'ava'
-import { Ledger, type VolumeSpace } from '../../dist/plan/ledger.js'
-import { partSize } from '../../dist/plan/parts.js'
+import { Ledger, type VolumeSpace } from '../../src/plan/ledger.js'
+import { partSize } from '../../src/plan/parts.js'
 
 const GIB = 1024 ** 3
 
@@ -50,7 +50,10 @@ test('FAT32 holds no file of 4 GiB: no part is that large', (t) => {
 })
 
 test('small drives have small parts; none where nothing fits', (t) => {
-  const size = partSize([space(3 * 1024 ** 2, { fsType: 'tmpfs' })], unseen(3 * 1024 ** 2, [], 'tmpfs'))
+  const size = partSize(
+    [space(3 * 1024 ** 2, { fsType: 'tmpfs' })],
+    unseen(3 * 1024 ** 2, [], 'tmpfs'),
+  )
   t.true(size >= 128 * 1024 && size < 400 * 1024, `${size}`)
   t.is(partSize([space(64 * 1024)], unseen(64 * 1024)), 0)
 })

@@ -8,6 +8,7 @@
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { nameBytes } from '../bytes.js'
 import type { RunContext } from '../context.js'
 import type { CopyOptions } from '../copy/options.js'
 import { UserError, usageError } from '../errors.js'
@@ -178,7 +179,7 @@ function knownSet(
 }
 
 function peeked(file: FsName): Found[] {
-  if (!existsSync(file)) return []
+  if (!existsSync(nameBytes(file))) return []
   try {
     return [{ file, ...peekCatalog(file) }]
   } catch (error) {

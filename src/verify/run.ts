@@ -7,6 +7,7 @@
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { nameBytes } from '../bytes.js'
 import type { RunContext } from '../context.js'
 import { displayName } from '../display.js'
 import { UserError, usageError } from '../errors.js'
@@ -158,7 +159,7 @@ function catalogFor(
 ): FsName | undefined {
   if (catalog !== undefined) {
     const file = path.resolve(cwd, catalog)
-    if (!existsSync(file)) throw usageError(`There is no catalog ${displayName(file)}.`)
+    if (!existsSync(nameBytes(file))) throw usageError(`There is no catalog ${displayName(file)}.`)
     const { set } = peekCatalog(file)
     if (volume !== undefined && set.id !== volume.setId) throw otherSet(volume.setName, set.name)
     return file

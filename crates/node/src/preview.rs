@@ -115,7 +115,8 @@ impl Catalog {
     #[napi(catch_unwind)]
     pub fn split_unplaced(&self, env: &Env, run: f64, size: f64) -> Result<f64> {
         self.with(env, |c| {
-            Ok(c.split_unplaced(run as i64, size as u64)? as f64)
+            let n = multivolumecopy_core::engine::part::split_unplaced(c, run as i64, size as u64)?;
+            Ok(n as f64)
         })
     }
 

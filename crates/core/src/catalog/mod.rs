@@ -7,6 +7,7 @@
 
 pub mod aliases;
 pub mod aside;
+pub mod attributes;
 pub mod checked;
 pub mod content;
 pub mod copies;
@@ -14,6 +15,7 @@ pub mod digests;
 pub mod fate;
 pub mod findings;
 pub mod handover;
+mod history;
 pub mod jobs;
 pub mod learn;
 pub mod listed;

@@ -15,7 +15,7 @@ use super::place::{HOLDS, Key, NOT_LOST, THIS_RUN};
 use crate::digest::Chains;
 use crate::error::Result;
 use crate::format::item::Item;
-use crate::format::part::{MOST_PARTS, Part, SUFFIX, bytes_of_hex, part_name};
+use crate::format::part::{MOST_PARTS, Part, SUFFIX, bytes_of_hex, even_size, part_name};
 use crate::meta::{Kind, Meta, Time};
 
 /// Version 3: files in parts.
@@ -121,6 +121,17 @@ pub struct Wanted {
     pub size: u64,
     /// Its time.
     pub mtime: Time,
+}
+
+/// A file with holes, and those of its parts that are to be copied: name, offset and length.
+#[derive(Debug)]
+pub(crate) struct WithHoles {
+    /// Where the file is in the catalog.
+    pub whole: Key,
+    /// The source that it is in.
+    pub source: i64,
+    /// Its parts.
+    pub parts: Vec<(Vec<u8>, u64, u64)>,
 }
 
 /// A split with the file that it is of.
@@ -360,7 +371,7 @@ impl Catalog {
             if n > MOST_PARTS || part_name(&key.name, 1, n).len() > 255 {
                 return Ok(false);
             }
-            let each = size.div_ceil(count);
+            let each = even_size(size, n);
             if each * (count - 1) < size && !self.names_are_taken(key, n)? {
                 break each;
             }
@@ -538,6 +549,47 @@ impl Catalog {
         )?)
     }
 
+    /// Parts that `run` has to copy of files with holes: of each the key of the file and its source, then its parts,
+    /// with where each begins and how long it is.
+    pub(crate) fn parts_with_holes(&self, run: i64) -> Result<Vec<WithHoles>> {
+        let mut stmt = self.conn.prepare(
+            "SELECT w.dir, w.name, w.source, x.name, x.offset, e.size FROM split s JOIN entry w ON w.dir = s.dir \
+             AND w.name = s.name JOIN part x ON x.split = s.id JOIN entry e ON e.dir = x.dir AND e.name = x.name \
+             WHERE s.stale = 0 AND w.allocated < w.size AND e.need = ?1 AND e.allocated >= e.size \
+             ORDER BY s.id, x.number",
+        )?;
+        let mut files: Vec<WithHoles> = Vec::new();
+        let mut rows = stmt.query([run])?;
+        while let Some(r) = rows.next()? {
+            let whole = Key {
+                dir: r.get(0)?,
+                name: r.get(1)?,
+            };
+            let part = (
+                r.get(3)?,
+                r.get::<_, i64>(4)? as u64,
+                r.get::<_, i64>(5)? as u64,
+            );
+            match files.last_mut() {
+                Some(last) if last.whole == whole => last.parts.push(part),
+                _ => files.push(WithHoles {
+                    whole,
+                    source: r.get(2)?,
+                    parts: vec![part],
+                }),
+            }
+        }
+        Ok(files)
+    }
+
+    /// Notes how much of a part is allocated.
+    pub(crate) fn note_allocated(&self, dir: i64, name: &[u8], bytes: u64) -> Result<()> {
+        self.conn
+            .prepare_cached("UPDATE entry SET allocated = ?3 WHERE dir = ?1 AND name = ?2")?
+            .execute(params![dir, name, bytes as i64])?;
+        Ok(())
+    }
+
     /// Brings parts and their files into step: after a look at the sources, and when parts were written. What a
     /// run has to copy of a file whose parts stand already is known from here on.
     ///
@@ -606,10 +658,12 @@ impl Catalog {
         let Key { dir, name } = &split.key;
         let known: Option<i64> = self
             .conn
-            .prepare_cached("SELECT offset FROM part WHERE split = ?1 AND number = 2")?
+            .prepare_cached(
+                "SELECT offset / (number - 1) FROM part WHERE split = ?1 AND number > 1 LIMIT 1",
+            )?
             .query_row([split.id], |r| r.get(0))
             .optional()?;
-        let each = known.map_or_else(|| split.size.div_ceil(u64::from(split.count)), |o| o as u64);
+        let each = known.map_or_else(|| even_size(split.size, split.count), |each| each as u64);
         for number in 1..=split.count {
             let offset = u64::from(number - 1) * each;
             if offset < split.size {

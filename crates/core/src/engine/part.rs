@@ -12,10 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::io::retry_on_intr;
 
 use super::content::{CLAIM_FROM, WRITE_BACK_EVERY, is_zero, write_all};
+use super::copy::open_sources;
 use super::drive::split;
 use super::file::{Copier, Fail, SourceRoot, Work};
 use super::hash::BLOCK;
 use crate::cancel::CancelToken;
+use crate::catalog::Catalog;
 use crate::catalog::parts::{Version, Wanted};
 use crate::digest::{Chain, Chains, Hasher};
 use crate::error::{Error, IoContext, Result};
@@ -104,6 +106,59 @@ fn version_of(stat: &rustix::fs::Stat) -> Version {
         ino: stat.st_ino as u64,
         ctime: time(stat.st_ctime as i64, stat.st_ctime_nsec as u64),
     }
+}
+
+/// Cuts the files that the plan in force places nowhere into parts of `size` bytes; gives how many were cut.
+///
+/// # Errors
+/// What SQLite answers.
+pub fn split_unplaced(catalog: &Catalog, run: i64, size: u64) -> Result<u64> {
+    let n = catalog.split_unplaced(run, size)?;
+    let files = catalog.parts_with_holes(run)?;
+    if files.is_empty() {
+        return Ok(n);
+    }
+    // What is a hole costs nothing on a drive. A file that cannot be looked at now is planned in full.
+    let sources = open_sources(catalog)?;
+    catalog.atomically(|| {
+        for file in &files {
+            let path = catalog.path_of(&file.whole)?;
+            let Some(source) = sources.get(&file.source) else {
+                continue;
+            };
+            let (dir, name) = split(source.below(&path));
+            let opened = sys::open_dir_beneath(source.fd.as_fd(), dir, false)
+                .and_then(|dir| sys::open_for_reading(dir.as_fd(), name));
+            let Some(fd) = opened
+                .ok()
+                .filter(|fd| sys::file_system_kind(fd.as_fd()).trusts_holes())
+            else {
+                continue;
+            };
+            for (name, offset, len) in &file.parts {
+                let Ok(bytes) = data_in(&fd, *offset, *len) else {
+                    break;
+                };
+                catalog.note_allocated(file.whole.dir, name, bytes)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(n)
+}
+
+/// How many bytes of a range are no hole.
+fn data_in(fd: &OwnedFd, offset: u64, len: u64) -> std::io::Result<u64> {
+    let (mut pos, end) = (offset, offset + len);
+    let mut bytes = 0;
+    while pos < end {
+        let Some((start, until)) = sys::next_data(fd.as_fd(), pos)? else {
+            break;
+        };
+        bytes += until.min(end).saturating_sub(start.min(end));
+        pos = until.max(pos + 1);
+    }
+    Ok(bytes)
 }
 
 impl Copier<'_> {

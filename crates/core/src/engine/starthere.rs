@@ -290,6 +290,7 @@ fn write_all(
         checks: closed.checks,
         entries,
         runs: &[],
+        past_checks: &[],
     };
     let bytes = page::render(&facts, &parts);
     let own = drive.own_files();

@@ -14,6 +14,9 @@ pub const MOST_PARTS: u32 = 9999;
 /// Bytes that a part's name has behind the file's.
 pub const SUFFIX: usize = ".mvpart-0001-of-0007".len();
 
+/// Parts begin on such a boundary, so that holes stay what they are.
+const BLOCK: u64 = 4096;
+
 /// What is recorded of an entry that is part of a file. The file's path is the part's without its suffix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
@@ -34,6 +37,16 @@ pub fn part_name(whole: &[u8], number: u32, count: u32) -> Vec<u8> {
     let mut name = whole.to_vec();
     name.extend_from_slice(format!(".mvpart-{number:04}-of-{count:04}").as_bytes());
     name
+}
+
+/// The size of all parts but the last of a file of `size` bytes in `count` parts: even shares, in whole blocks where
+/// they are not small.
+pub(crate) fn even_size(size: u64, count: u32) -> u64 {
+    let each = size.div_ceil(u64::from(count.max(1)));
+    if each < 65_536 {
+        return each;
+    }
+    each.div_ceil(BLOCK).saturating_mul(BLOCK)
 }
 
 /// The bytes of a digest that SQLite wrote in hexadecimal digits.
@@ -139,6 +152,8 @@ mod tests {
             stored: true,
             alias: None,
             part: Some(part),
+            extra: None,
+            names: None,
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Checks {
     pub without: u64,
     /// Parts of files that fit on no drive.
     pub parts: u64,
+    /// Entries that stand there under another name.
+    pub aliases: u64,
 }
 
 impl Checks {
@@ -87,6 +89,9 @@ pub fn text(volume: &VolumeJson, checks: &Checks, start_here: bool) -> String {
     );
     if checks.parts > 0 {
         out.push_str(PARTS);
+    }
+    if checks.aliases > 0 {
+        out.push_str(ALIASES);
     }
     let programs = ALGORITHMS.into_iter().filter(|one| checks.by(*one));
     let programs: Vec<_> = programs.map(program).collect();
@@ -244,6 +249,21 @@ them in one folder, this makes the file again, one line for each file:
 
 manifest.jsonl has \"part\" for each: where it belongs in the file, and the
 digest of the whole where that is known.
+";
+
+const ALIASES: &str = "
+Some names on this drive are not the true ones
+----------------------------------------------
+
+Where the file system of this drive cannot take a character it is written as
+the quote U+201B and its full-width form, or as that quote and two hexadecimal
+digits (the byte). Of a name that is too long, or that differs from another
+only in case or accents, the quote, \"~\" and a SHA-256 digest of it are left.
+The true name is \"path\" in manifest.jsonl, and \"as\" is the one on the drive:
+
+    grep '\"as\":' DRIVE/.mvcopy/manifest.jsonl | grep NAME
+
+multivolumecopy restore brings the true names back.
 ";
 
 const COMPARING: &str = "

@@ -48,6 +48,7 @@ fn mixed() -> Checks {
         unlisted: u64::MAX,
         without: u64::MAX,
         parts: u64::MAX,
+        aliases: u64::MAX,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A part is text, in lines, and begins with the line of a directory. `/PATH//DRIVES` is a directory; what follows
 //! lies in it: `NAME/SIZE/TIME`, then `/DRIVES` where these are others than the directory's, then `/KIND` for what
-//! is no file. So a name is found by one search through the text, and its directory by one backwards. No `/` and
+//! is no file, then `/ALIAS`, a whole path, where a drive has it under another one. So a name is found by one search through the text, and its directory by one backwards. No `/` and
 //! no newline can be in a name: names are in their displayed form.
 
 use std::fmt::Write as _;
@@ -55,6 +55,9 @@ impl<'t> DataWriter<'t> {
             volumes.push_str(&volume);
             // The larger one: an older version is on the way out.
             last.size = last.size.max(entry.size);
+            if last.alias.is_none() {
+                last.alias.clone_from(&entry.alias);
+            }
             return Ok(());
         }
         self.settle()?;
@@ -105,13 +108,14 @@ impl<'t> DataWriter<'t> {
         self.text.push('/');
         push_base36(&mut self.text, entry.mtime.sec.max(0) as u64);
         let same = self.dir.as_ref().is_some_and(|(_, at)| *at == volumes);
-        if !same || !kind.is_empty() {
+        let drives = if same { "" } else { &volumes };
+        let alias = entry.alias.as_deref().map(display);
+        let alias = alias.unwrap_or_default();
+        let fields = [drives, kind, &alias];
+        let last = fields.iter().rposition(|field| !field.is_empty());
+        for field in fields.iter().take(last.map_or(0, |at| at + 1)) {
             self.text.push('/');
-            self.text.push_str(if same { "" } else { &volumes });
-        }
-        if !kind.is_empty() {
-            self.text.push('/');
-            self.text.push_str(kind);
+            self.text.push_str(field);
         }
         self.text.push('\n');
         Ok(())

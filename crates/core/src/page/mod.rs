@@ -38,6 +38,7 @@ pub const MARK: &[u8] =
 pub const INLINE: usize = 12 * 1024;
 
 const TEMPLATE: &str = include_str!("page.html");
+const SCRIPT: &str = include_str!("page.js");
 
 /// Where the parts of a page are.
 #[derive(Debug, Clone)]
@@ -59,6 +60,19 @@ pub struct PastRun {
     pub ended: i64,
     /// How it ended.
     pub outcome: String,
+}
+
+/// A check of a whole volume, for the history of a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastCheck {
+    /// The volume's number.
+    pub volume: u32,
+    /// When, in seconds since 1970.
+    pub checked: i64,
+    /// How, in the words of volume.json.
+    pub kind: String,
+    /// Entries that were not good.
+    pub bad: u64,
 }
 
 /// All that a page tells besides the entries.
@@ -84,15 +98,22 @@ pub struct Facts<'a> {
     pub entries: u64,
     /// The last runs, the newest first; for a report.
     pub runs: &'a [PastRun],
+    /// The last checks, the newest first; for a report.
+    pub past_checks: &'a [PastCheck],
 }
 
 /// Whether a page of ours stands in a directory: a regular file of its name that begins as ours do.
 pub fn stands(dir: BorrowedFd<'_>) -> bool {
-    begins_with_mark(dir).unwrap_or(false)
+    is_page(dir, NAME)
 }
 
-fn begins_with_mark(dir: BorrowedFd<'_>) -> std::io::Result<bool> {
-    let fd = sys::open_for_reading(dir, NAME)?;
+/// Whether a file is a page of ours, whatever it is called.
+pub fn is_page(dir: BorrowedFd<'_>, name: &[u8]) -> bool {
+    begins_with_mark(dir, name).unwrap_or(false)
+}
+
+fn begins_with_mark(dir: BorrowedFd<'_>, name: &[u8]) -> std::io::Result<bool> {
+    let fd = sys::open_for_reading(dir, name)?;
     if sys::stat_fd(fd.as_fd())?.kind != Kind::File {
         return Ok(false);
     }
@@ -112,8 +133,7 @@ pub fn is_ours(start: &[u8]) -> bool {
 pub fn render(facts: &Facts<'_>, parts: &Parts) -> Vec<u8> {
     let mut out = Vec::with_capacity(TEMPLATE.len() + 16 * 1024);
     out.extend_from_slice(MARK);
-    let script = between(TEMPLATE, "<script>", "</script>");
-    let hash = base64(&Sha256::digest(script.as_bytes()));
+    let hash = base64(&Sha256::digest(SCRIPT.as_bytes()));
     let mut rest = TEMPLATE;
     while let Some(at) = rest.find("@@") {
         out.extend_from_slice(&rest.as_bytes()[..at]);
@@ -121,7 +141,16 @@ pub fn render(facts: &Facts<'_>, parts: &Parts) -> Vec<u8> {
         match &rest[at + 2..end] {
             "HASH" => out.extend_from_slice(hash.as_bytes()),
             "TITLE" => push_markup(&mut out, &title(facts)),
-            "FACTS" => push_facts(&mut out, facts, parts),
+            "SCRIPT" => {
+                out.extend_from_slice(b"<script>");
+                out.extend_from_slice(SCRIPT.as_bytes());
+                out.extend_from_slice(b"</script>");
+            }
+            "FACTS" => {
+                out.extend_from_slice(b"<script type=\"application/json\" id=\"facts\">");
+                push_facts(&mut out, facts, parts);
+                out.extend_from_slice(b"</script>");
+            }
             "PARTS" => push_parts(&mut out, parts),
             _ => {}
         }
@@ -137,12 +166,6 @@ fn title(facts: &Facts<'_>) -> String {
         return format!("The backup set {name}");
     }
     format!("Drive {} of the backup set {name}", facts.header.volume)
-}
-
-fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
-    let from = text.find(start).map_or(0, |at| at + start.len());
-    let length = text[from..].find(end).unwrap_or(0);
-    &text[from..from + length]
 }
 
 /// Text as markup shows it.
@@ -265,6 +288,14 @@ fn push_facts(out: &mut Vec<u8>, facts: &Facts<'_>, parts: &Parts) {
         one.text("began", &day(run.began));
         one.text("ended", &day(run.ended));
         one.text("outcome", &display(run.outcome.as_bytes()));
+        one.end();
+    });
+    push_list(top.key("history"), facts.past_checks, |out, check| {
+        let mut one = Object::begin(out);
+        one.number("volume", check.volume.into());
+        one.text("date", &day(check.checked));
+        one.text("kind", &display(check.kind.as_bytes()));
+        one.number("bad", check.bad);
         one.end();
     });
     top.end();

@@ -47,14 +47,21 @@ fn a_part_has_directories_names_drives_and_kinds() {
         (file("d/c", 1, 2), false),
         (entry(b"d/link", Kind::Symlink, 3, 2), false),
         (entry(b"d/x", Kind::Dir, 0, 1), false),
+        (
+            ListedEntry {
+                alias: Some(b"d/y_".to_vec()),
+                ..file("d/y:", 2, 1)
+            },
+            false,
+        ),
         (file("z/later", 9, 3), true),
     ]);
     let time = "s44we8";
-    assert_eq!(entries, 6);
+    assert_eq!(entries, 7);
     assert_eq!(
         texts,
         [format!(
-            "///1\na/10/{time}\n/d//1,2\nb/0/{time}\nc/1/{time}/2\nlink/3/{time}/2/l\nx/0/{time}/1/d\n\
+            "///1\na/10/{time}\n/d//1,2\nb/0/{time}\nc/1/{time}/2\nlink/3/{time}/2/l\nx/0/{time}/1/d\ny:/2/{time}/1//d/y_\n\
              /z//p3\nlater/9/{time}\n"
         )]
     );
@@ -132,6 +139,12 @@ fn the_largest_directories_are_of_the_first_level_that_tells_them_apart() {
     assert!(shown(3).is_empty());
 }
 
+fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
+    let from = text.find(start).map_or(0, |at| at + start.len());
+    let length = text[from..].find(end).unwrap_or(0);
+    &text[from..from + length]
+}
+
 fn page(name: &str, label: &str, source: &[u8], parts: &Parts) -> String {
     let header = Header {
         set: "00000000000000000000000000000001".into(),
@@ -161,6 +174,7 @@ fn page(name: &str, label: &str, source: &[u8], parts: &Parts) -> String {
         checks: Checks::default(),
         entries: 1,
         runs: &[],
+        past_checks: &[],
     };
     String::from_utf8(render(&facts, parts)).unwrap()
 }

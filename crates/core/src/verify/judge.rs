@@ -2,10 +2,12 @@
 
 use super::list::Expected;
 use super::read::{Content, Look};
+use crate::engine::times::is_kept;
 use crate::error::strerror;
 use crate::format::verify::Word;
 use crate::meta::{Kind, Meta};
 use crate::seedverify::words::kind_text;
+use crate::seedverify::{FAT_STEP, NTFS_STEP};
 
 /// A word, the errno, and in words.
 pub(super) type Wrong = (Word, Option<i32>, String);
@@ -71,7 +73,13 @@ fn file(expected: &Expected, meta: &Meta, window: u64) -> Judged {
     }
     let changed = if !expected.timed {
         None
-    } else if apart(expected, meta) > u128::from(window) {
+    } else if apart(expected, meta) > u128::from(window)
+        && !is_kept(
+            meta.mtime,
+            expected.mtime,
+            window == FAT_STEP || window == NTFS_STEP,
+        )
+    {
         Some("it has another time than recorded".to_owned())
     } else {
         None

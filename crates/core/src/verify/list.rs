@@ -77,7 +77,7 @@ impl Expected {
         self.digest.map_or(Algorithm::Sha256, |d| d.algorithm)
     }
 
-    /// Its path in the set.
+    /// Its true path.
     pub fn path(&self) -> &[u8] {
         self.key.strip_suffix(b"/").unwrap_or(&self.key)
     }

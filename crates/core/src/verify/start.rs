@@ -51,13 +51,13 @@ impl Checking<'_> {
             Ok(Some(earlier)) if earlier.head.volume == start.head.volume => earlier,
             // The check's own file is damaged or another volume's: what it knew is lost, no more.
             _ => {
-                self.from_catalog(tables, &mut start)?;
+                self.add_from_catalog(tables, &mut start)?;
                 return Ok(start);
             }
         };
         tables.atomically(|| earlier.findings.iter().try_for_each(|f| tables.known(f)))?;
         start.parts = earlier.parts;
-        self.from_catalog(tables, &mut start)?;
+        self.add_from_catalog(tables, &mut start)?;
         let broken_off = earlier.head.ended.is_none() && earlier.head.scope == start.head.scope;
         if !broken_off || self.options.restart {
             return Ok(start);
@@ -88,7 +88,7 @@ impl Checking<'_> {
     }
 
     /// What the catalog knows beside the drive, from checks whose result the drive could not take.
-    fn from_catalog(&self, tables: &Tables, start: &mut Start) -> Result<()> {
+    fn add_from_catalog(&self, tables: &Tables, start: &mut Start) -> Result<()> {
         let (Some(file), Some(identity)) = (&self.options.catalog, &self.said.identity) else {
             return Ok(());
         };
