@@ -107,8 +107,12 @@ test('the ways by hand that README.txt tells give the same, and its sums agree',
   const texts = paths.map((drive) =>
     fs.readFileSync(path.join(drive, '.mvcopy/README.txt'), 'utf8'),
   )
+  // A line that ends with a backslash goes on.
   const commands = texts.map((text) =>
-    text.split('\n').filter((line) => /^ {4}(?:cp|rm|rsync|cd|sha256sum) /.test(line)),
+    text
+      .replaceAll(/ \\\n +/g, ' ')
+      .split('\n')
+      .filter((line) => /^ {4}(?:cp|rm|rsync|cd|sha256sum) /.test(line)),
   )
   const of = (form: RegExp): string[][] =>
     commands.map((lines) => lines.filter((line) => form.test(line)))

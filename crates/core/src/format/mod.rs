@@ -23,6 +23,7 @@ pub(crate) mod testing;
 mod text;
 pub mod verify;
 pub mod volumejson;
+mod words;
 
 pub use item::{Algorithm, Digest, Item, check_path};
 pub use text::MAX_LINE;

@@ -12,41 +12,27 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::Options;
-use super::list::{Expected, Tables, fault};
+use super::list::Expected;
 use super::read::{Content, Look, Reader, Wanted};
 use super::session::mount_of;
+use super::sides::{Compared, Shown, judge, said, size_there};
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::engine::copy::open_sources;
 use crate::engine::drive::names_in;
 use crate::engine::file::SourceRoot;
-use crate::error::{Code, Error, Result, strerror};
-use crate::format::item::{Algorithm, Digest};
+use crate::error::{Code, Error, Result};
+use crate::format::item::Algorithm;
 use crate::format::part::Part;
-use crate::format::verify::{InSource, SourceWord};
+use crate::format::verify::SourceWord;
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
-use crate::seedverify::words::kind_text;
 use crate::volume;
 
 /// Files of a source that are read at once where it does not seek.
 const THREADS: usize = 4;
 
 const DOING: &str = "comparing with the source";
-
-/// What is to be said of one entry in the source: a word, the errno, and in words.
-pub(super) type Said = (SourceWord, Option<i32>, String);
-
-/// What comparing one entry with the source came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Compared {
-    /// The source has what is recorded.
-    Same,
-    /// It has something else, or nothing.
-    Said(Said),
-    /// Nothing can be told: neither digest nor readable copy to compare with.
-    Unknown,
-}
 
 /// The sources of the set, as far as they are there.
 pub(super) struct Against {
@@ -69,12 +55,6 @@ enum Place {
     Nowhere,
     /// It is the root of a source.
     Root,
-}
-
-/// What a source shows of an entry.
-pub(super) struct Shown {
-    look: Look,
-    content: Option<Content>,
 }
 
 /// Entries of a chunk with what the sources show of them; `None`: it was not looked for.
@@ -287,11 +267,6 @@ impl Asked {
     }
 }
 
-/// The size that the file in the source has to have.
-fn size_there(expected: &Expected) -> u64 {
-    expected.part.map_or(expected.size, |(_, whole)| whole)
-}
-
 /// Whether the content in the source has to be read: it could be what is recorded.
 fn is_to_read(expected: &Expected, found: &Meta) -> bool {
     expected.kind == Kind::File
@@ -299,202 +274,4 @@ fn is_to_read(expected: &Expected, found: &Meta) -> bool {
         && (!expected.timed || found.size == size_there(expected))
         // Without a digest another time is all that there is to be told.
         && (expected.digest.is_some() || found.mtime == expected.mtime)
-}
-
-fn said(word: SourceWord, why: impl Into<String>) -> Compared {
-    Compared::Said((word, None, why.into()))
-}
-
-fn failed(doing: &str, errno: i32) -> Compared {
-    let why = format!("{doing}: {}", strerror(errno));
-    Compared::Said((SourceWord::Unreadable, Some(errno), why))
-}
-
-fn judge(expected: &Expected, shown: &Shown, drive: Option<&Content>) -> Compared {
-    let (meta, target) = match &shown.look {
-        Look::Nothing => return said(SourceWord::Gone, "it is not in the source any more"),
-        Look::BehindLink => {
-            return said(SourceWord::Gone, "a symbolic link stands in its path there");
-        }
-        Look::Failed(errno) => return failed("looking at it in the source", *errno),
-        Look::There(meta, target, _) => (meta, target),
-    };
-    if meta.kind != expected.kind {
-        let there = kind_text(meta.kind);
-        return said(SourceWord::Newer, format!("there is {there} in its place"));
-    }
-    match expected.kind {
-        Kind::File => file(expected, meta, shown.content.as_ref(), drive),
-        Kind::Symlink if *target != expected.target => {
-            said(SourceWord::Newer, "it leads somewhere else now")
-        }
-        Kind::CharDevice | Kind::BlockDevice => {
-            let found = (rustix::fs::major(meta.rdev), rustix::fs::minor(meta.rdev));
-            match expected.rdev == Some(found) {
-                true => Compared::Same,
-                false => said(SourceWord::Newer, "it is another device now"),
-            }
-        }
-        _ => Compared::Same,
-    }
-}
-
-fn file(
-    expected: &Expected,
-    meta: &Meta,
-    source: Option<&Content>,
-    drive: Option<&Content>,
-) -> Compared {
-    if expected.timed && meta.size != size_there(expected) {
-        let (now, was) = (meta.size, size_there(expected));
-        let why = format!("it has {now} bytes now, {was} are recorded");
-        return said(SourceWord::Newer, why);
-    }
-    let same_time = expected.timed && meta.mtime == expected.mtime;
-    let found = match source {
-        Some(Content::Failed(errno)) => return failed("reading it in the source", *errno),
-        Some(Content::Gone) => return said(SourceWord::Gone, "it went while it was compared"),
-        Some(Content::Whole(_, false)) => {
-            return said(SourceWord::Newer, "it was written while it was compared");
-        }
-        Some(Content::Whole(digest, true)) => digest,
-        None if !same_time => return said(SourceWord::Newer, "it has another time now"),
-        None => return Compared::Unknown,
-    };
-    let copy = match drive {
-        Some(Content::Whole(digest, true)) => Some(digest),
-        _ => None,
-    };
-    match (&expected.digest, same_time) {
-        (Some(recorded), true) if found == recorded => Compared::Same,
-        (Some(recorded), true) => said(SourceWord::Differs, sides(recorded, found, copy)),
-        (Some(recorded), false) if found == recorded && expected.timed => said(
-            SourceWord::Newer,
-            "it has another time now, and the same content",
-        ),
-        (Some(recorded), false) if found == recorded => Compared::Same,
-        (_, false) => said(SourceWord::Newer, "its content is another one now"),
-        (None, true) => match copy {
-            Some(copy) if copy == found => Compared::Same,
-            Some(_) => said(
-                SourceWord::Differs,
-                "size and time agree, the content does not; without a checksum nothing tells which of the two is right",
-            ),
-            None => Compared::Unknown,
-        },
-    }
-}
-
-/// On which side the damage is, where the source does not have what is recorded.
-fn sides(recorded: &Digest, source: &Digest, drive: Option<&Digest>) -> &'static str {
-    match drive {
-        Some(copy) if copy == recorded => {
-            "size and time agree, the content does not: the drive has what was backed up, the source does not"
-        }
-        Some(copy) if copy == source => {
-            "both have the same content, under the recorded size and time, and it is not what is recorded"
-        }
-        Some(_) => {
-            "size and time agree, the content does not: neither the source nor the drive has what was backed up"
-        }
-        None => "under the same size and time the source does not have what was backed up",
-    }
-}
-
-/// What is said of a bad copy beside what is wrong with it: where it can be had.
-pub(super) const SOURCE_HAS_IT: &str = "; the source has what was backed up";
-
-/// What was found in the source, with what it is about in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToldInSource {
-    /// What was found.
-    pub found: InSource,
-    /// In words; no name is in them.
-    pub why: String,
-}
-
-impl Tables {
-    /// Notes what is to be said of an entry in the source; `None` takes back what was noted of it.
-    pub(super) fn put_compared(&self, key: &[u8], said: Option<&Said>) -> Result<()> {
-        match said {
-            None => self.run("DELETE FROM compared WHERE key = ?1", [key])?,
-            Some((word, errno, why)) => self.run(
-                "INSERT OR REPLACE INTO compared VALUES(?1, ?2, ?3, ?4)",
-                rusqlite::params![key, word.as_str(), errno, why],
-            )?,
-        };
-        Ok(())
-    }
-
-    /// Hands over all of that, in path order.
-    pub(super) fn compared(&self, sink: &mut dyn FnMut(ToldInSource) -> Result<()>) -> Result<()> {
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let page = self.in_source(after.as_deref(), 1000)?;
-            let Some(last) = page.last() else {
-                return Ok(());
-            };
-            after = Some(last.found.path.clone());
-            page.into_iter().try_for_each(&mut *sink)?;
-        }
-    }
-
-    /// A page of what was found in the source, after the key `after` (from the first one without it).
-    ///
-    /// # Errors
-    /// `Code::Io` when the temporary file cannot be read.
-    pub fn in_source(&self, after: Option<&[u8]>, limit: u32) -> Result<Vec<ToldInSource>> {
-        let mut statement = self
-            .db
-            .prepare_cached(
-                "SELECT key, word, errno, why FROM compared WHERE key > ?1 ORDER BY key LIMIT ?2",
-            )
-            .map_err(fault)?;
-        let rows = statement
-            .query_map(rusqlite::params![after.unwrap_or_default(), limit], |r| {
-                let word: String = r.get(1)?;
-                Ok(ToldInSource {
-                    found: InSource {
-                        path: r.get(0)?,
-                        word: SourceWord::from_word(&word).unwrap_or(SourceWord::Differs),
-                        errno: r.get(2)?,
-                    },
-                    why: r.get(3)?,
-                })
-            })
-            .map_err(fault)?;
-        rows.collect::<rusqlite::Result<_>>().map_err(fault)
-    }
-
-    /// How many there are of each word, and how many entries are the same on the drive and in the source, of
-    /// those looked at up to `through` (all of them without).
-    pub(super) fn count_compared(&self, through: Option<&[u8]>) -> Result<InSourceCounts> {
-        let mut counts = InSourceCounts::default();
-        for word in SourceWord::ALL {
-            let sql = "SELECT count(*) FROM compared WHERE word = ?1";
-            counts.words[word as usize] = self.number(sql, [word.as_str()])? as u64;
-        }
-        counts.same = self.number(
-            "SELECT count(*) FROM item WHERE state = 0 AND picked = 1 AND kind <> 1 \
-             AND (?1 IS NULL OR key <= ?1) AND NOT EXISTS (SELECT 1 FROM compared c WHERE c.key = item.key) \
-             AND NOT EXISTS (SELECT 1 FROM finding f WHERE f.key = item.key AND f.fresh = 1)",
-            [through],
-        )? as u64;
-        Ok(counts)
-    }
-}
-
-/// How the drive and the source compare, in entries without directories for what is the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct InSourceCounts {
-    /// The same on both sides.
-    pub same: u64,
-    words: [u64; SourceWord::ALL.len()],
-}
-
-impl InSourceCounts {
-    /// Those of one word.
-    pub fn of(&self, word: SourceWord) -> u64 {
-        self.words[word as usize]
-    }
 }

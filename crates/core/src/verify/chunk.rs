@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::Kept;
-use super::against::{Compared, SOURCE_HAS_IT};
 use super::judge::{Judged, by_content, by_look};
 use super::list::{Expected, Tables};
 use super::read::{Content, Look, Reader, Wanted};
-use super::run::{Checking, Start};
+use super::run::Checking;
+use super::sides::{Compared, SOURCE_HAS_IT};
+use super::start::Start;
 use crate::error::{Code, Error, Result};
 use crate::format::item::Algorithm;
 use crate::meta::Kind;

@@ -8,6 +8,7 @@
 
 mod against;
 mod chunk;
+mod compared;
 mod extra;
 mod judge;
 mod keep;
@@ -18,13 +19,15 @@ mod pick;
 mod read;
 mod run;
 pub mod session;
+mod sides;
+mod start;
 
 use std::path::PathBuf;
 
 use crate::filter::search::Patterns;
 use crate::format::verify::{CheckKind, Word};
 
-pub use against::{InSourceCounts, ToldInSource};
+pub use compared::{InSourceCounts, ToldInSource};
 pub use list::{Tables, Told};
 pub use run::verify;
 
