@@ -1,6 +1,6 @@
 import test from 'ava'
 import { describeError, UserError, usageError } from '../src/errors.js'
-import { EXIT_TEXT, Exit, type ExitCode, exitHelp, mergeExit } from '../src/exit.js'
+import { EXIT_TEXT, Exit, type ExitCode, mergeExit } from '../src/exit.js'
 
 test('the table has the documented codes, each with a text', (t) => {
   t.deepEqual(
@@ -23,10 +23,6 @@ test('of several codes the strongest wins: 130, 11, 4, 23, 24, 1, 0', (t) => {
 test('an internal error and a guard are never hidden by a partial result', (t) => {
   t.is(mergeExit([23, 70, 130]), 70)
   t.is(mergeExit([24, 25]), 25)
-})
-
-test('the help lists a code a line', (t) => {
-  t.deepEqual(exitHelp([0, 130]), [`  0  ${EXIT_TEXT[0]}`, `130  ${EXIT_TEXT[130]}`])
 })
 
 test('a user error is told with its hint and code, and without a stack', (t) => {

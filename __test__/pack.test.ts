@@ -11,7 +11,7 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { assertUnionEquals } from './helpers/compare.js'
 import { tempDir } from './helpers/temp.js'
 import { makeTree } from './helpers/tree.js'
@@ -29,6 +29,7 @@ test('the packed package installs into an empty folder, and runs', async (t) => 
   const names = files.map((file) => file.path)
   t.true(names.includes('dist/main.js'))
   t.true(names.includes('docs/mvcopy_find.py'))
+  t.true(names.includes('man/multivolumecopy.1'))
   t.true(names.includes('native/index.js'))
   t.true(names.some((name) => /^native\/.*\.node$/.test(name)))
   const workshop = /^(src|crates|target|scripts|bench|__test__|\.ci|npm)\/|\.build\.json$/
@@ -49,11 +50,41 @@ test('the packed package installs into an empty folder, and runs', async (t) => 
   t.true((await run(bin, ['--version'], options)).stdout.includes(version))
   t.regex((await run(bin, ['--help'], options)).stdout, /multivolumecopy .*-o/)
 
+  await libraryWorks(t, place, env)
+
   const [source, output] = [tempDir('source'), tempDir('output')]
   makeTree(t, source, { entries: 40 })
   await run(bin, [source, '-o', output, '-q'], options)
   assertUnionEquals(t, source, [output])
 })
+
+/** The examples of docs/library.md run as they stand there, with other paths, one after another. */
+async function libraryWorks(
+  t: ExecutionContext,
+  place: string,
+  env: Record<string, string | undefined>,
+): Promise<void> {
+  const top = tempDir('examples')
+  for (const name of ['srv/photos/2019', 'mnt/usb1', 'mnt/usb2', 'srv/back']) {
+    fs.mkdirSync(path.join(top, name), { recursive: true })
+  }
+  fs.writeFileSync(path.join(top, 'srv/photos/2019/one.jpg'), 'content')
+  const text = fs.readFileSync(path.join(root, 'docs/library.md'), 'utf8')
+  const examples = [...text.matchAll(/```js example\n(.*?)```/gs)].map(([, code = '']) => code)
+  t.is(examples.length, 5)
+  for (const [n, code] of examples.entries()) {
+    const file = path.join(place, `example-${n}.mjs`)
+    fs.writeFileSync(file, code.replaceAll(/'\/(srv|mnt)\//g, `'${top}/$1/`))
+    const run = await promisify(execFile)(process.execPath, [file], {
+      cwd: place,
+      env: env as NodeJS.ProcessEnv,
+    })
+    t.is(run.stderr, '', code)
+    if (n !== 0) t.true(run.stdout.length > 0, code)
+  }
+  t.is(fs.readFileSync(path.join(top, 'mnt/usb1/2019/one.jpg'), 'utf8'), 'content')
+  t.is(fs.readFileSync(path.join(top, 'srv/back/2019/one.jpg'), 'utf8'), 'content')
+}
 
 interface Packed {
   filename: string

@@ -69,8 +69,3 @@ export function mergeExit(codes: Iterable<ExitCode>): ExitCode {
   }
   return ORDER.find((code) => all.has(code)) ?? Exit.ok
 }
-
-/** The lines of an "Exit codes" section for the codes that a command can give. */
-export function exitHelp(codes: readonly ExitCode[]): string[] {
-  return codes.map((code) => `${String(code).padStart(3)}  ${EXIT_TEXT[code]}`)
-}

@@ -13,7 +13,7 @@ import { sh, tempDir } from '../helpers/temp.js'
 
 /** All but directories and links: these get the times of the source. */
 const content = (at: string) =>
-  fingerprint(at, { ignore: ['lost+found', '.mvcopy'] }).filter(
+  fingerprint(at, { ignore: ['lost+found', '.mvcopy', 'START-HERE.html'] }).filter(
     (line) => !/ (directory|symlink) /.test(line),
   )
 

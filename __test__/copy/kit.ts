@@ -132,7 +132,7 @@ export function shelf(drives: readonly Drive[]): string {
 export function names(directory: string): string[] {
   return fs
     .readdirSync(directory)
-    .filter((name) => name !== '.mvcopy' && name !== 'lost+found')
+    .filter((name) => !['.mvcopy', 'START-HERE.html', 'lost+found'].includes(name))
     .sort()
 }
 

@@ -30,7 +30,7 @@ function inodes(root: string): Set<number> {
   const all = fs.readdirSync(root, { recursive: true, encoding: 'latin1' }) as string[]
   const found = all.flatMap((name) => {
     const at = fs.lstatSync(Buffer.from(`${root}/${name}`, 'latin1'))
-    return at.isFile() && !name.startsWith('.mvcopy') ? [at.ino] : []
+    return at.isFile() && !/^(\.mvcopy|START-HERE)/.test(name) ? [at.ino] : []
   })
   return new Set(found)
 }

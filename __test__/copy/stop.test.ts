@@ -17,7 +17,10 @@ function manyFiles(): string {
 /** Inode and change time of every file that is there, by path: equal means not written again. */
 function stamps(drive: string): Map<string, string> {
   const found = new Map<string, string>()
-  for (const entry of walk(drive, { ignore: ['.mvcopy', 'lost+found'], content: false })) {
+  for (const entry of walk(drive, {
+    ignore: ['.mvcopy', 'START-HERE.html', 'lost+found'],
+    content: false,
+  })) {
     if (entry.kind !== 'file') continue
     const name = entry.path.toString('latin1')
     const { ino, ctimeNs } = fs.lstatSync(`${drive}/${name}`, { bigint: true })

@@ -1,9 +1,13 @@
 /** Runs killed where more than one thing is under way: a drive change, a recovery, real file systems. */
 
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import test from 'ava'
 import { rootTest } from '../helpers/root.js'
+import { tempDir } from '../helpers/temp.js'
 import { campaign } from './kill.js'
 import type { Scene } from './scene.js'
-import { CUTS, sample, targetsOf } from './strace.js'
+import { CUTS, pointsOf, readCalls, sample, targetsOf } from './strace.js'
 
 rootTest('killed while one drive is closed and the next one opened', async (t) => {
   const points = await campaign(t, {
@@ -47,6 +51,35 @@ for (const kind of ['ext4', 'xfs', 'btrfs'] as const) {
     t.true(points >= 5)
   })
 }
+
+test('a call that strace has split fails like any other', (t) => {
+  const log = path.join(tempDir('split'), 'log')
+  const lines = [
+    '7 unlinkat(3</d>, "a", 0 <unfinished ...>',
+    '8 read(9</x>, "", 1) = 0',
+    '7 <... unlinkat resumed>) = -1 ENOENT (No such file or directory)',
+    '7 unlinkat(3</d>, "b", 0 <unfinished ...>',
+    '8 read(9</x>, "", 1) = 0',
+    '7 <... unlinkat resumed>) = 0',
+  ]
+  fs.writeFileSync(log, lines.join('\n'))
+  const calls = readCalls(log, ['/d'])
+  t.deepEqual(
+    calls.map(({ name, index }) => [name, index]),
+    [
+      ['unlinkat', 0],
+      ['read', 1],
+      ['unlinkat', 2],
+      ['read', 3],
+    ],
+  )
+  t.regex(calls[0]?.line ?? '', /= -1 ENOENT/)
+  // The first one changed nothing, so both come upon the same state.
+  t.deepEqual(
+    pointsOf(calls).points.map(({ state }) => state),
+    [0, 0],
+  )
+})
 
 rootTest('a sample is spread over all of a list', (t) => {
   if (process.env.MVCOPY_ALL === '1') {

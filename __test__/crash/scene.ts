@@ -257,7 +257,7 @@ const sizes: Record<FileSystem, number> = {
   ntfs: 16 * MiB,
 }
 
-const ignored = ['.mvcopy', 'lost+found']
+const ignored = ['.mvcopy', 'START-HERE.html', 'lost+found']
 
 function contentOf(entry: Seen): string {
   return entry.kind === 'symlink' ? `-> ${entry.target}` : (entry.digest ?? entry.kind)

@@ -28,7 +28,12 @@ export interface CompareOptions {
 }
 
 /** What a drive has at its root that no source has. */
-export const ownNames = ['.mvcopy', 'lost+found', 'System Volume Information'] as const
+export const ownNames = [
+  '.mvcopy',
+  'START-HERE.html',
+  'lost+found',
+  'System Volume Information',
+] as const
 
 /**
  * Lists the differences between two trees, each given as one root or as several that are taken

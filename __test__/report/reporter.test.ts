@@ -203,15 +203,19 @@ test('while paused nothing is drawn and no timer runs; after it goes on', (t) =>
 test('the display is never wider than the terminal, and keeps what matters most', (t) => {
   const speed = { bytesPerSecond: 12e6, secondsLeft: 3700 }
   for (let width = 10; width <= 200; width += 1) {
-    for (const line of liveLines('copy', progress(123, onVolume), speed, width, (n) => n)) {
-      t.true(stringWidth(line) <= width, `${width}: ${line}`)
+    for (const blocks of [true, false]) {
+      const canvas = { width, blocks, ascii: !blocks }
+      for (const line of liveLines('copy', progress(123, onVolume), speed, canvas, (n) => n)) {
+        t.true(stringWidth(line) <= width, `${width}: ${line}`)
+        if (!blocks) t.regex(line, /^[ -~]*$/)
+      }
     }
   }
   t.is(progressLine('copy', progress(123), speed, 16), 'copying · 12%')
   t.regex(progressLine('copy', progress(123, onVolume), speed), /drive 2 of about 5.*2 errors/)
   t.is(
-    progressLine('scan', { files: { done: 5 }, bytes: { done: 10 } }, speed, 33),
-    'scanning · 10 B · 1 h 2 min left',
+    progressLine('verify', { files: { done: 5 }, bytes: { done: 10 } }, speed, 34),
+    'verifying · 10 B · 1 h 2 min left',
   )
 })
 

@@ -97,7 +97,7 @@ class Scene {
 
 /** The content of each file, symlink target of each link, by path. */
 function contents(root: string): [string, string][] {
-  return Array.from(walk(root, { ignore: ['.mvcopy'] }), (entry) => [
+  return Array.from(walk(root, { ignore: ['.mvcopy', 'START-HERE.html'] }), (entry) => [
     entry.path.toString('latin1'),
     entry.kind === 'directory' ? '' : `${entry.kind} ${entry.digest ?? entry.target ?? ''}`,
   ])

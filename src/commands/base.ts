@@ -4,13 +4,15 @@
  * A command only parses, checks and hands on; the reporter and prompter are made here, and loaded only
  * when a run begins, so that help and usage errors stay quick.
  */
+import { resolve } from 'node:path'
 import { Command, Option } from 'clipanion'
-import { isEnum } from 'typanion'
+import { cascade, isEnum, isInInclusiveRange, isInteger, isNumber } from 'typanion'
 import type { Context, RunContext } from '../context.js'
 import type { TalkOptions, Verbosity } from '../copy/options.js'
 import { usageError } from '../errors.js'
 import type { ExitCode } from '../exit.js'
 import { PROGRAM, version } from '../version.js'
+import { pathOption } from './values.js'
 
 /** What a command class says of itself beside clipanion's `usage`; for help and completion. */
 export interface CommandFacts {
@@ -23,7 +25,13 @@ export interface CommandFacts {
 }
 
 /** The names of the values of the shared options. */
-export const TALK_VALUES = { '--color': 'WHEN' } as const
+export const TALK_VALUES = {
+  '--color': 'WHEN',
+  '--progress-fd': 'N',
+  '--log-file': 'FILE',
+} as const
+
+const isDescriptor = cascade(isNumber(), [isInteger(), isInInclusiveRange(1, 65_535)])
 
 /** A command that runs something. */
 export abstract class RunCommand extends Command<Context> {
@@ -37,6 +45,14 @@ export abstract class RunCommand extends Command<Context> {
   color = Option.String('--color', 'auto', {
     validator: isEnum(['auto', 'always', 'never'] as const),
     description: 'auto, always or never; auto: at a terminal, unless NO_COLOR is set',
+  })
+  progressFd = Option.String('--progress-fd', {
+    validator: isDescriptor,
+    description: 'write the objects of --json to this open descriptor; progress is among them',
+  })
+  logFile = Option.String('--log-file', {
+    description:
+      'append what is told to this file, each line with its time; with --json the objects',
   })
   showVersion = Option.Boolean('-V,--version', false, { description: 'print the version' })
 
@@ -58,6 +74,7 @@ export abstract class RunCommand extends Command<Context> {
 
   /** The shared options, checked. */
   protected talk(): TalkOptions {
+    const logFile = pathOption('--log-file', this.logFile)
     const loud = this.veryVerbose || this.verbose > 0
     if (this.quiet && loud) {
       throw usageError('-q and -v contradict each other', 'Give one of them.')
@@ -67,6 +84,8 @@ export abstract class RunCommand extends Command<Context> {
       hideProgress: this.hideProgress,
       json: this.json,
       color: this.color,
+      ...(this.progressFd === undefined ? {} : { progressFd: this.progressFd }),
+      ...(logFile === undefined ? {} : { logFile: resolve(this.context.cwd, logFile) }),
     }
   }
 

@@ -4,7 +4,7 @@
  * Clipanion's own help has no names for values and no exit codes.
  */
 
-import { exitHelp } from '../exit.js'
+import { EXIT_TEXT } from '../exit.js'
 import { wrap } from '../text.js'
 import { PROGRAM } from '../version.js'
 import type { CommandFacts } from './base.js'
@@ -18,27 +18,51 @@ export interface HelpInput {
   }
   readonly facts: CommandFacts
   readonly options: readonly { readonly definition: string; readonly description?: string }[]
+  /** All commands, for the help of the program. */
+  readonly commands?: readonly { readonly name: string; readonly description: string }[]
+  /** Columns of the terminal; without one 80. */
+  readonly width?: number
 }
 
-const WIDTH = 80
+/** Lines of text are no longer than this, however wide the terminal is; narrower than that nothing fits. */
+const WIDEST = 100
+const NARROWEST = 30
 const INDENT = 6
 
 /** The help as one text, without colours. */
 export function commandHelp(input: HelpInput): string {
   const { usage, facts } = input
-  const lines = [usage.description ?? '', '', 'Usage']
-  for (const form of facts.forms) lines.push(`  ${PROGRAM} ${form}`)
-  lines.push('', ...paragraphs(usage.details ?? ''), 'Options')
+  const width = Math.max(NARROWEST, Math.min(WIDEST, input.width ?? 80))
+  const hanging = (text: string, first: string, indent: number): string[] =>
+    hang(text, first, indent, width)
+  const lines = [...wrap(usage.description ?? '', width), '', 'Usage']
+  for (const form of facts.forms) lines.push(...hanging(`${PROGRAM} ${form}`, '  ', INDENT))
+  lines.push('', ...paragraphs(usage.details ?? '', width))
+  if (input.commands !== undefined) {
+    lines.push('Commands')
+    for (const { name, description } of input.commands) {
+      lines.push(...hanging(description, `  ${name.padEnd(10)}  `, 14))
+    }
+    lines.push(
+      ...hanging(`${PROGRAM} COMMAND -h tells more. Without a command it is copy.`, '  ', 2),
+      '',
+    )
+  }
+  lines.push('Options')
   for (const option of input.options) {
     lines.push(`  ${head(option.definition, facts.values)}`)
-    lines.push(...wrap(clean(option.description ?? ''), WIDTH - INDENT).map(indent))
+    lines.push(...hanging(clean(option.description ?? ''), ' '.repeat(INDENT), INDENT))
   }
-  lines.push('  -h,--help', indent('print this help'))
+  lines.push('  -h,--help', `${' '.repeat(INDENT)}print this help`)
   lines.push('', 'Examples')
   for (const [what, example] of usage.examples ?? []) {
-    lines.push(`  # ${what}`, `  ${example.replace('$0', PROGRAM)}`)
+    // An example stays whole, so that it can be copied.
+    lines.push(...hanging(`# ${what}`, '  ', 4), `  ${example.replaceAll('$0', PROGRAM)}`)
   }
-  lines.push('', 'Exit codes', ...exitHelp(facts.exits).map((line) => `  ${line}`))
+  lines.push('', 'Exit codes')
+  for (const code of facts.exits) {
+    lines.push(...hanging(EXIT_TEXT[code], `  ${String(code).padStart(3)}  `, 7))
+  }
   return `${lines.join('\n')}\n`
 }
 
@@ -53,17 +77,19 @@ function head(definition: string, values: CommandFacts['values']): string {
   return `${names} ${value ?? 'VALUE'}`
 }
 
-function paragraphs(text: string): string[] {
+function paragraphs(text: string, width: number): string[] {
   return text
     .trim()
     .split(/\n\s*\n/)
-    .flatMap((paragraph) => [...wrap(clean(paragraph), WIDTH), ''])
+    .flatMap((paragraph) => [...wrap(clean(paragraph), width), ''])
+}
+
+/** A text whose first line begins with `first` and whose others are indented. */
+function hang(text: string, first: string, indent: number, width: number): string[] {
+  const [line = '', ...more] = wrap(text, width - Math.max(first.length, indent))
+  return [first + line, ...more.map((one) => ' '.repeat(indent) + one)]
 }
 
 function clean(text: string): string {
   return text.replace(/\s+/g, ' ').trim()
-}
-
-function indent(line: string): string {
-  return ' '.repeat(INDENT) + line
 }

@@ -12,7 +12,14 @@ import type { Catalog } from '../native/set.js'
 import { type Mount, mounts, type PathFacts } from '../native/volume.js'
 import { askForVolume } from '../prompt/questions.js'
 import { agreed, counted, driveName, listVolumes } from '../set/messages.js'
-import { callAttention, newMounts, nextMounts, runHook, unmountAll } from '../volume/arrival.js'
+import {
+  callAttention,
+  newMounts,
+  nextMounts,
+  runHook,
+  unmountAll,
+  watchMounts,
+} from '../volume/arrival.js'
 import type { Verdict } from '../volume/facts.js'
 import { describe, type Look } from '../volume/look.js'
 import { typedPath } from '../volume/place.js'
@@ -34,6 +41,8 @@ export interface Wanted {
   readonly alsoGood: ReadonlySet<number>
   /** The copy of the set that is in hand; absent where there is only one. */
   readonly copy?: number | undefined
+  /** Bytes on a drive that would take all that is planned for new drives. */
+  readonly roomForAll: number
 }
 
 /** A drive that this run has just done with. */
@@ -222,10 +231,16 @@ export class DriveChange {
       const answer = await askForVolume(prompter, {
         wanted: `${name} for ${amount(wanted)}`,
         full: said,
+        size: wanted.known ? undefined : sizeText(wanted),
         path: first === undefined ? undefined : displayName(first),
         list: () => listVolumes(this.#p.catalog.volumes(), prettyBytes),
         help: ['Nothing is deleted from a drive that is not the wanted one.'],
         home: env.HOME,
+        meanwhile: (say) =>
+          watchMounts(before, stop.orderly, async (mount) => {
+            const line = await this.#noticed(mount, wanted)
+            if (line !== undefined) say(line)
+          }),
       })
       if (answer.action === 'quit') throw new NoDrive('quit')
       if (answer.action === 'eof') throw new NoDrive(stop.requested ? 'quit' : 'nobody')
@@ -253,6 +268,22 @@ export class DriveChange {
       before = now
       said = refused
     }
+  }
+
+  /** What there is to say of a new mount; undefined where it is nobody's business. */
+  async #noticed(mount: Mount, wanted: Wanted): Promise<string | undefined> {
+    const place = mount.mountPoint
+    const { verdict } = await this.#p.drives.look(place)
+    const { sentence } = describe(verdict, place)
+    if (!mount.readOnly && this.#fits(verdict, wanted)) {
+      // Another place may have been mounted for quite another purpose.
+      const isDrive = verdict.kind === 'volume-of-set' || mount.source.startsWith('/dev/')
+      const isHere = this.#p.outputs.includes(place)
+      return isHere || isDrive ? `${sentence} c goes on with it.` : undefined
+    }
+    return this.#p.outputs.includes(place)
+      ? `${sentence} ${capital(wantedName(wanted))} is wanted.`
+      : undefined
   }
 
   /** Offers a drive that was mounted somewhere else since the question came. */
@@ -402,6 +433,11 @@ function wantedName(wanted: Wanted): string {
   return wanted.known
     ? driveName(wanted.number, wanted.label)
     : `a new drive (number ${wanted.number}${wanted.copy === undefined ? '' : `, copy ${wanted.copy} of the set`})`
+}
+
+/** How large a new drive should be. */
+function sizeText({ roomForAll }: Wanted): string {
+  return `It may be of any size; with ${prettyBytes(roomForAll)} free it takes all that is left.`
 }
 
 function amount({ files, bytes }: { files: number; bytes: number }): string {

@@ -85,6 +85,10 @@ export class OpenDrives {
       report.warning(
         `There is no room on ${driveName(number, label)} for the list of the whole set: ${old}.`,
       )
+    } else if (closed.page === 'no-room') {
+      report.warning(
+        `There is no room on ${driveName(number, label)} for START-HERE.html: it has none, or an older one.`,
+      )
     }
     return closed
   }

@@ -64,6 +64,8 @@ export interface CopyOptions extends TalkOptions {
   readonly volumeSizes: readonly number[]
   /** `--pack`: as few drives as possible instead of path order. */
   readonly pack: boolean
+  /** `--split-large`: what fits on no drive is written in parts. */
+  readonly splitLarge: boolean
   /** `--keep-together`: directories at this depth stay on one drive; 0: none do. */
   readonly keepTogether: number
   /** `--copies`: each file on so many distinct drives; `undefined`: as before, 1 at first. */
@@ -102,6 +104,8 @@ export interface CopyOptions extends TalkOptions {
   readonly notify: boolean
   /** `-y`: yes to using a drive beside foreign files; never to a deletion or a drive change. */
   readonly yes: boolean
+  /** `--start-here`, `--no-start-here`: whether drives get a START-HERE.html; `undefined`: as before, yes at first. */
+  readonly startHere: boolean | undefined
 }
 
 /** The options of the seed's `--verify`: entries `startIndex <= index < endIndex` against one drive. */

@@ -11,8 +11,8 @@ import prettyBytes from 'pretty-bytes'
 import type { RunContext } from '../context.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { CancelledError } from '../native/errors.js'
-import type { Progress as JobProgress } from '../native/job.js'
-import type { FsName } from '../native/names.js'
+import { inHand, type Progress as JobProgress } from '../native/job.js'
+import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, CopyOutcome, Tally } from '../native/set.js'
 import type { PlanSummary } from '../plan/page.js'
 import type { SummaryEvent, VolumeName } from '../report/reporter.js'
@@ -232,6 +232,9 @@ export class VolumeWriter {
       newToo: shares.some(({ number }) => !volumes.some((v) => v.number === number)),
       alsoGood: new Set(shares.map(({ number }) => number)),
       copy: this.#copy,
+      roomForAll: shares
+        .filter(({ number }) => !volumes.some((one) => one.number === number))
+        .reduce((sum, { cost, bytes }) => sum + Math.max(cost, bytes), 0),
     }
     const mounted = await this.#change.obtain(wanted, full)
     if (mounted.fresh && options.label !== undefined) this.#labelUsed = true
@@ -279,6 +282,9 @@ export class VolumeWriter {
     const share = this.#plan.share(volume.number)
     let outcome: CopyOutcome | undefined
     if (share !== undefined) {
+      const still = this.#still()
+      // What was taken over, or found to be there, is no work.
+      this.#total = { files: tally.files + still.files, bytes: tally.bytes + still.bytes }
       report.phaseStart('copy')
       const began = Date.now()
       outcome = await drive.copy(
@@ -330,9 +336,11 @@ export class VolumeWriter {
     const { isMountPoint, mount } = mounted.facts
     if (isMountPoint && mount !== undefined) this.#doneAt.add(mount.mountPoint)
     const text = `${driveName(volume.number, volume.label)} is done: everything on it is durable. It may be unplugged now.`
+    // Its case says nothing yet.
+    const label = mounted.fresh ? ` Write "${displayName(volume.label)}" on its case.` : ''
     return {
       number: volume.number,
-      text: text.replace(/^d/, 'D'),
+      text: text.replace(/^d/, 'D') + label,
       mountPoints: this.#doneAt,
     }
   }
@@ -400,8 +408,17 @@ export class VolumeWriter {
         bytes: { done: progress.bytes, total: share.bytes },
       },
       errors: progress.errors,
-      current: progress.current,
+      ...inHand(progress),
     })
+  }
+
+  /** What is planned and not written yet, for all drives and copies. */
+  #still(): { files: number; bytes: number } {
+    const later = this.#later.flatMap(({ volumes }) => volumes)
+    return [...this.#plan.volumes, ...later].reduce(
+      (sum, { files, bytes }) => ({ files: sum.files + files, bytes: sum.bytes + bytes }),
+      { files: 0, bytes: 0 },
+    )
   }
 
   /** What is on no drive yet, after drives were taken over. */
@@ -426,11 +443,7 @@ export class VolumeWriter {
   /** The summary at the end. */
   tellSummary(exit: ExitCode, seconds: number): void {
     const { context, tally } = this.#p
-    const later = this.#later.flatMap(({ volumes }) => volumes)
-    const left = [...this.#plan.volumes, ...later].reduce(
-      (sum, { files, bytes }) => ({ files: sum.files + files, bytes: sum.bytes + bytes }),
-      { files: 0, bytes: 0 },
-    )
+    const left = this.#still()
     context.report.event({
       type: 'summary',
       exit,

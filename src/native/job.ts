@@ -12,6 +12,20 @@ import { CancelledError, fromNative } from './errors.js'
 /** The counters of a job; bytes and counts are exact up to 2^53. */
 export type Progress = ProgressSnapshot
 
+/** `phase` of a job that flushes to the drive. */
+const FLUSHING = 2
+
+/** Of the counters: the file in hand and how far it is, and whether it waits for a flush. */
+export function inHand({ current, currentDone, currentSize, phase }: Progress) {
+  return {
+    ...(current === '' ? {} : { current }),
+    ...(currentDone === undefined || currentSize === undefined
+      ? {}
+      : { currentBytes: { done: Math.min(currentDone, currentSize), total: currentSize } }),
+    ...(phase === FLUSHING ? { flushing: true } : {}),
+  }
+}
+
 /** The failure of one file; the run goes on. */
 export type FileError = FileErrorJs
 

@@ -67,6 +67,26 @@ export function statusOf(file: FsName, job?: RunJobOptions): Promise<Status> {
   return runJob(() => binding.statusOf(file), job)
 }
 
+/** What became of a report; without `bytes` something else is there, and was left alone. */
+export interface WrittenReport {
+  readonly bytes?: number
+  readonly entries: number
+}
+
+/**
+ * Writes the set of a catalog file as a page, beside whoever writes the catalog. `replace`: whatever file is there.
+ * Rejects with `NativeError`.
+ */
+export function writeReport(
+  file: FsName,
+  to: FsName,
+  replace: boolean,
+  tool: string,
+  job?: RunJobOptions,
+): Promise<WrittenReport> {
+  return runJob(() => binding.writeReport(file, to, replace, tool), job)
+}
+
 /** The drives of the set of a catalog file, beside whoever writes it. Throws `NativeError`. */
 export function volumesOf(file: FsName): Volume[] {
   return call(() => binding.volumesOf(file))

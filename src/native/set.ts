@@ -217,6 +217,11 @@ export class Catalog {
     call(() => this.#native.setDigest(digest))
   }
 
+  /** Notes whether the drives get a START-HERE.html from now on. */
+  setStartHere(wanted: boolean): void {
+    call(() => this.#native.setStartHere(wanted))
+  }
+
   /** Before the sources are looked at: what any copy lacks needs something. */
   needForCopies(job?: RunJobOptions): Promise<void> {
     return runJob(() => this.#native.needForCopies(), job)
@@ -290,6 +295,16 @@ export class Catalog {
   /** Whether `run` saw anything that must be copied: without it there is nothing to plan. */
   needsCopies(run: number): boolean {
     return call(() => this.#native.needsCopies(run))
+  }
+
+  /** Whether any file is kept in parts. */
+  hasParts(): boolean {
+    return call(() => this.#native.hasParts())
+  }
+
+  /** Cuts what the plan in force places nowhere into parts of so many bytes. Gives how many files were cut. */
+  splitUnplaced(run: number, size: number): number {
+    return call(() => this.#native.splitUnplaced(run, size))
   }
 
   /** Notes how fast a volume was written last, in bytes a second. */

@@ -19,6 +19,11 @@ export interface AskOptions {
    * is one of them in another case comes back in lower case; any other answer comes as it was typed.
    */
   readonly keys?: readonly string[]
+  /**
+   * Called when the question stands; what it says meanwhile is shown below it. What it returns is called, and
+   * waited for, when there is an answer.
+   */
+  readonly meanwhile?: ((say: (line: string) => void) => () => Promise<void>) | undefined
 }
 
 /** Somebody who can be asked, or nobody. */

@@ -4,7 +4,7 @@
  * They only ask and understand; what an answer leads to is the caller's business. End of input is never
  * a yes and never "go on".
  */
-import { EOF, type Prompter } from './prompter.js'
+import { type AskOptions, EOF, type Prompter } from './prompter.js'
 
 /** What the drive-change question is about. Texts are for people, names in them displayed. */
 export interface VolumeQuestion {
@@ -12,6 +12,8 @@ export interface VolumeQuestion {
   readonly wanted: string
   /** What to say first: which drive is done, or why the one that is there will not do. */
   readonly full?: string | readonly string[] | undefined
+  /** How large it should be, as a sentence. */
+  readonly size?: string | undefined
   /** Where the drive is looked for. */
   readonly path?: string | undefined
   /** The drives of the set, a line each; made when asked for. */
@@ -22,6 +24,8 @@ export interface VolumeQuestion {
   readonly home?: string | undefined
   /** What going on without this drive means; where it is there, `s` is an answer. */
   readonly skip?: string | undefined
+  /** Watches while the question stands, and says what has come. */
+  readonly meanwhile?: AskOptions['meanwhile']
 }
 
 /** What the user wants: go on (perhaps with a drive at another path), stop, or nobody answers. */
@@ -51,6 +55,7 @@ export async function askForVolume(
   let first: readonly string[] = [
     ...[question.full ?? []].flat(),
     `Please insert ${question.wanted} and mount it${at}.`,
+    ...(question.size === undefined ? [] : [question.size]),
   ]
   const skips = question.skip !== undefined
   const keys = skips ? [...KEYS, 's'] : KEYS
@@ -58,7 +63,7 @@ export async function askForVolume(
   for (;;) {
     const answer = await prompter.ask(
       [...first, `c = go on, q = stop, ${without}l = list the drives, ? = help, or type a path`],
-      { keys },
+      { keys, meanwhile: question.meanwhile },
     )
     if (answer === EOF) return { action: 'eof' }
     switch (answer) {
@@ -92,7 +97,7 @@ export async function askForVolume(
 
 function helpLines(question: VolumeQuestion): string[] {
   return [
-    `Wanted: ${question.wanted}. Nothing is held open: drives can be unplugged now.`,
+    `Wanted: ${question.wanted}. ${question.size === undefined ? '' : `${question.size} `}Nothing is held open: drives can be unplugged now.`,
     '  c     go on with what is mounted now',
     '  q     stop here; the same command again goes on from this point',
     ...(question.skip === undefined ? [] : [`  s     ${question.skip}`]),

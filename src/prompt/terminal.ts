@@ -42,7 +42,7 @@ export class TerminalPrompter implements Prompter {
       const lines = question.map(safeLine)
       const last = lines.pop() ?? ''
       stderr.write(`${lines.map((line) => `${line}\n`).join('')}${last}> `)
-      const answer = await this.#read()
+      const answer = await this.#readWhile(options.meanwhile)
       if (answer === EOF) {
         // The cursor still stands behind the prompt.
         stderr.write('\n')
@@ -51,6 +51,20 @@ export class TerminalPrompter implements Prompter {
       return known(answer.trim(), options.keys ?? [])
     } finally {
       after?.()
+    }
+  }
+
+  async #readWhile(meanwhile: AskOptions['meanwhile']): Promise<Answer> {
+    let over = false
+    const end = meanwhile?.((line) => {
+      // What was typed so far is still in the terminal's line; a sign that it goes on is enough.
+      if (!over) this.#options.stderr.write(`\n${safeLine(line)}\n> `)
+    })
+    try {
+      return await this.#read()
+    } finally {
+      over = true
+      await end?.()
     }
   }
 

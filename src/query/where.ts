@@ -7,6 +7,7 @@
 
 import stringWidth from 'string-width'
 import type { RunContext } from '../context.js'
+import { nameBytes } from '../bytes.js'
 import { displayName, jsonLine } from '../display.js'
 import { Exit, type ExitCode } from '../exit.js'
 import type { FsName } from '../native/names.js'
@@ -14,7 +15,7 @@ import { driveLists, type Hit, search, volumesOf } from '../native/query.js'
 import { nativeToUser } from '../set/faults.js'
 import { findSet, type SetClues, type StrangeDrive } from '../set/find.js'
 import { driveName } from '../set/messages.js'
-import { dateText, nameBytes, Output, padEnd, padStart, sizeText } from './output.js'
+import { dateText, Output, padEnd, padStart, sizeText } from './output.js'
 
 /** What is looked for, and how the answer is given. */
 export interface WhereOptions extends SetClues {

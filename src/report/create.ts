@@ -5,9 +5,9 @@ import { type Clock, systemClock } from './clock.js'
 import { JsonReporter } from './json.js'
 import { LiveDisplay, type TerminalStream } from './live.js'
 import { PlainDisplay } from './plain.js'
-import type { Canvas } from './plan.js'
-import type { DisplayName } from './render.js'
+import type { DisplayName, LiveCanvas } from './render.js'
 import type { Reporter } from './reporter.js'
+import { descriptorSink, LogFile, type ObjectSink, streamSink } from './sinks.js'
 import type { TalkOptions } from './talk.js'
 import { type Display, noDisplay, TextReporter } from './text.js'
 
@@ -20,6 +20,12 @@ export function createReporter(
   clock: Clock = systemClock,
   name: DisplayName = displayName,
 ): Reporter {
+  const display = chooseDisplay(context, talk, clock, name)
+  let reporter: Reporter | undefined
+  const log =
+    talk.logFile === undefined
+      ? undefined
+      : new LogFile(talk.logFile, (text) => reporter?.warning(text))
   const options = {
     stdout: context.stdout,
     stderr: context.stderr,
@@ -27,20 +33,43 @@ export function createReporter(
     colors: wantsColors(context, talk.color),
     clock,
     name,
-    display: chooseDisplay(context, talk, clock, name),
+    display,
+    objects: objectSinks(context, talk, log, () => display.clear()),
     ...(context.stderrIsTTY ? { canvas: () => canvasOf(context) } : {}),
+    // With --json the log has the objects.
+    ...(talk.json ? {} : { log }),
   }
-  return talk.json ? new JsonReporter(options, !talk.hideProgress) : new TextReporter(options)
+  reporter = talk.json ? new JsonReporter(options) : new TextReporter(options)
+  return reporter
 }
 
-/** What a bar may be drawn with at this terminal, as wide as it is now. */
-function canvasOf({ stderr, env }: ReporterContext): Canvas {
+/** What gets objects: stdout and the log with `--json`, and `--progress-fd`. */
+function objectSinks(
+  { stdout }: ReporterContext,
+  talk: TalkOptions,
+  log: LogFile | undefined,
+  before: () => void,
+): ObjectSink[] {
+  const { progressFd, json, hideProgress } = talk
+  // Progress goes to one place: who opens a descriptor for it does not want it on stdout as well.
+  const onStdout = !hideProgress && progressFd === undefined
+  return [
+    ...(json ? [streamSink(stdout, onStdout, before)] : []),
+    ...(json && log !== undefined ? [log] : []),
+    ...(progressFd === undefined ? [] : [descriptorSink(progressFd)]),
+  ]
+}
+
+/** What may be drawn with at this terminal, as wide as it is now. */
+function canvasOf({ stderr, env }: ReporterContext): LiveCanvas {
   const { columns } = stderr as TerminalStream
   const { LC_ALL, LC_CTYPE, LANG, TERM } = env
   const locale = [LC_ALL, LC_CTYPE, LANG].find((one) => (one ?? '') !== '') ?? ''
+  const ascii = !/utf-?8/i.test(locale)
   return {
     width: columns === undefined || columns <= 0 ? 80 : columns,
-    blocks: /utf-?8/i.test(locale) && TERM !== 'dumb' && TERM !== 'linux',
+    blocks: !ascii && TERM !== 'dumb' && TERM !== 'linux',
+    ascii,
   }
 }
 
@@ -59,7 +88,7 @@ function chooseDisplay(
 ): Display {
   if (talk.hideProgress || talk.verbosity === 'quiet') return noDisplay
   if (context.stderrIsTTY && context.env.TERM !== 'dumb') {
-    return new LiveDisplay(context.stderr, clock, name)
+    return new LiveDisplay(context.stderr, clock, name, () => canvasOf(context))
   }
   // With --json progress comes as objects; a second account of it on stderr would be noise.
   return talk.json ? noDisplay : new PlainDisplay(context.stderr, clock)

@@ -1,7 +1,8 @@
 /** Progress where there is no terminal: a line on stderr every ten seconds or so, never redrawn. */
 import type { Writable } from 'node:stream'
 import type { Clock } from './clock.js'
-import { progressLine, type Speed } from './render.js'
+import type { Speed } from './rate.js'
+import { progressLine } from './render.js'
 import type { Phase, Progress } from './reporter.js'
 import type { Display } from './text.js'
 

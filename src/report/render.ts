@@ -5,6 +5,7 @@
 import { counted, formatCount, formatSize } from '../size.js'
 import { cutStart, fitParts, type Part } from '../text.js'
 import { type Canvas, planLines } from './plan.js'
+import type { Speed } from './rate.js'
 import type {
   Count,
   Phase,
@@ -12,6 +13,7 @@ import type {
   RunEvent,
   SummaryEvent,
   VolumeName,
+  VolumeNeededEvent,
   WaitingVolume,
 } from './reporter.js'
 import { restorePlanLines, restoreSummaryLines, restoreVolumeLines } from './restore.js'
@@ -46,6 +48,12 @@ export function volumeText(volume: VolumeName, name: DisplayName): string {
   return label === undefined || label === ''
     ? `drive ${number}`
     : `drive ${number} (${name(label)})`
+}
+
+/** A drive is wanted, as a line of a log. */
+export function wantedText(event: VolumeNeededEvent, name: DisplayName): string {
+  const kind = event.wanted.known ? '' : ', new,'
+  return `${volumeText(event.wanted, name)}${kind} is wanted for ${amount(event)}`
 }
 
 /** `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
@@ -150,12 +158,6 @@ const strong = (text: string): Line => ({ tone: 'strong', text })
 const warning = (text: string): Line => ({ tone: 'warning', text })
 const error = (text: string): Line => ({ tone: 'error', text })
 
-/** What the rate meter says. */
-export interface Speed {
-  readonly bytesPerSecond: number | undefined
-  readonly secondsLeft: number | undefined
-}
-
 function ofTotal(count: Count, format: (n: number) => string): string {
   return count.total === undefined
     ? format(count.done)
@@ -173,6 +175,28 @@ function part(text: string | undefined, rank: number): Part[] {
   return text === undefined ? [] : [{ text, rank }]
 }
 
+/** What is being done: a flush is told as one, so that a still display is no riddle. */
+function doing(phase: Phase, { flushing }: Progress): string {
+  return flushing === true ? 'flushing' : PHASE_TEXT[phase]
+}
+
+function perSecond(progress: Progress, speed: Speed): string | undefined {
+  if (isOnlyCounting(progress)) {
+    const { filesPerSecond } = speed
+    return filesPerSecond === undefined ? undefined : `${formatCount(Math.round(filesPerSecond))}/s`
+  }
+  const { bytesPerSecond } = speed
+  return bytesPerSecond === undefined ? undefined : `${formatSize(bytesPerSecond)}/s`
+}
+
+/** A walk: it counts entries, and nobody knows how many there will be. */
+function isOnlyCounting({ bytes }: Progress): boolean {
+  return bytes.done === 0 && bytes.total === undefined
+}
+
+const left = (seconds: number | undefined): string | undefined =>
+  seconds === undefined ? undefined : `${durationText(seconds)} left`
+
 /** The whole run in one line. */
 export function progressLine(
   phase: Phase,
@@ -183,23 +207,25 @@ export function progressLine(
   const { volume } = progress
   return fitParts(
     [
-      ...part(PHASE_TEXT[phase], 0),
-      ...part(volume === undefined ? undefined : `drive ${positionText(volume)}`, 4),
-      ...part(percent(progress.bytes), 1),
-      ...part(ofTotal(progress.bytes, formatSize), 2),
-      ...part(`${ofTotal(progress.files, formatCount)} files`, 5),
-      ...part(
-        speed.bytesPerSecond === undefined ? undefined : `${formatSize(speed.bytesPerSecond)}/s`,
-        6,
-      ),
-      ...part(
-        speed.secondsLeft === undefined ? undefined : `${durationText(speed.secondsLeft)} left`,
-        3,
-      ),
-      ...part(progress.errors ? `${counted(progress.errors, 'error')}` : undefined, 3),
+      ...part(doing(phase, progress), 0),
+      ...part(volume === undefined ? undefined : `drive ${positionText(volume)}`, 6),
+      ...wholeParts(progress, speed),
     ],
     width,
   )
+}
+
+function wholeParts(progress: Progress, speed: Speed): Part[] {
+  const counting = isOnlyCounting(progress)
+  const files = ofTotal(progress.files, formatCount)
+  return [
+    ...part(percent(progress.bytes), 1),
+    ...part(counting ? undefined : ofTotal(progress.bytes, formatSize), 4),
+    ...part(counting ? `${files} entries` : `${files} files`, counting ? 1 : 7),
+    ...part(perSecond(progress, speed), 5),
+    ...part(left(speed.secondsLeft), 2),
+    ...part(progress.errors ? `${counted(progress.errors, 'error')}` : undefined, 3),
+  ]
 }
 
 /** `2 of about 5`. */
@@ -208,29 +234,62 @@ function positionText(volume: NonNullable<Progress['volume']>): string {
   return `${volume.index} of ${volume.estimated === true ? 'about ' : ''}${volume.of}`
 }
 
-/** The live display: the whole run, this drive, and what is being handled, none wider than `width`. */
+/** What a live display may draw with. */
+export interface LiveCanvas extends Canvas {
+  /** The terminal shows ASCII only. */
+  readonly ascii: boolean
+}
+
+/** From this width on there are bars. */
+const BARS_FROM = 60
+const BAR = 16
+
+/** The live display: the whole run, this drive, and what is being handled, none wider than the canvas. */
 export function liveLines(
   phase: Phase,
   progress: Progress,
   speed: Speed,
-  width: number,
+  canvas: LiveCanvas,
   name: DisplayName,
 ): string[] {
-  const lines = [progressLine(phase, progress, speed, width)]
-  const { volume, current } = progress
+  const { width } = canvas
+  const { volume, current, currentBytes } = progress
+  const whole = [...part(doing(phase, progress), 0), ...wholeParts(progress, speed)]
+  const lines = [withBar(whole, progress.bytes, canvas)]
   if (volume !== undefined) {
-    lines.push(
-      fitParts(
-        [
-          ...part(volumeText(volume, name), 0),
-          ...part(percent(volume.bytes), 1),
-          ...part(ofTotal(volume.bytes, formatSize), 2),
-          ...part(`${ofTotal(volume.files, formatCount)} files`, 3),
-        ],
-        width,
-      ),
-    )
+    const parts = [
+      ...part(`${volumeText(volume, name)}, ${positionText(volume)}`, 0),
+      ...part(percent(volume.bytes), 1),
+      ...part(ofTotal(volume.bytes, formatSize), 3),
+      ...part(`${ofTotal(volume.files, formatCount)} files`, 4),
+      ...part(left(speed.driveSecondsLeft), 2),
+    ]
+    lines.push(withBar(parts, volume.bytes, canvas))
   }
-  if (current !== undefined) lines.push(cutStart(name(current), width))
-  return lines
+  if (current !== undefined && current !== '') {
+    const share = currentBytes && percent(currentBytes)
+    const far = share === undefined ? '' : `${share} of ${formatSize(currentBytes?.total ?? 0)}: `
+    // Of a very narrow line the name gets all.
+    const room = width - far.length
+    lines.push(room < 12 ? cutStart(name(current), width) : far + cutStart(name(current), room))
+  }
+  return canvas.ascii ? lines.map(asciiLine) : lines
 }
+
+/** The parts behind a bar, where there is room and something to draw. */
+function withBar(parts: readonly Part[], { done, total }: Count, canvas: LiveCanvas): string {
+  const { width, blocks } = canvas
+  if (width < BARS_FROM || total === undefined || total <= 0) return fitParts(parts, width)
+  const filled = Math.min(BAR, Math.floor((done / total) * BAR))
+  const [on, off] = blocks ? ['█', '░'] : ['#', '.']
+  const bar = on.repeat(filled) + off.repeat(BAR - filled)
+  const framed = blocks ? bar : `[${bar}]`
+  return `${framed} ${fitParts(parts, width - framed.length - 1)}`
+}
+
+/** The line for a terminal that shows ASCII only: as wide, and every other sign replaced. */
+function asciiLine(line: string): string {
+  return line.replaceAll('·', '-').replaceAll('…', '~').replaceAll(NOT_ASCII, '?')
+}
+
+const NOT_ASCII = /[^ -~]/gu

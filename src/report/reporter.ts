@@ -49,6 +49,10 @@ export interface Progress {
   readonly errors?: number | undefined
   /** The raw path of something that is being handled. */
   readonly current?: string | undefined
+  /** How far that file is, where it takes long enough to be told. */
+  readonly currentBytes?: Count | undefined
+  /** Set while no content moves because what was written is being flushed to the drive. */
+  readonly flushing?: boolean | undefined
 }
 
 /** A volume as events name it. */
@@ -176,6 +180,11 @@ export interface VerifyResultEvent {
     | 'extra'
     | 'unreadable'
     | 'damaged'
+    | 'newer'
+    | 'gone'
+    | 'differs'
+    | 'source-unreadable'
+    | 'unseen'
   /** Of a check of a drive by itself: below the drive's root, with a slash at its end for a directory. */
   readonly path: string
   readonly index?: number | undefined
@@ -265,6 +274,17 @@ export interface CheckSummary {
   readonly damaged: number
   readonly keptOnDrive: boolean
   readonly keptInCatalog: boolean
+  /** With `--against-source`: entries without directories that are the same, and a number for each word. */
+  readonly inSource?:
+    | {
+        readonly same: number
+        readonly newer: number
+        readonly gone: number
+        readonly differs: number
+        readonly unreadable: number
+        readonly unseen: number
+      }
+    | undefined
 }
 
 /** The summary before a restore: what comes back, and from which drives. */

@@ -11,4 +11,8 @@ export interface TalkOptions {
   /** `--json`: one object a line on stdout. */
   readonly json: boolean
   readonly color: 'auto' | 'always' | 'never'
+  /** `--progress-fd`: the objects of `--json` go to this descriptor, too. */
+  readonly progressFd?: number
+  /** `--log-file`: what is told goes there, too. */
+  readonly logFile?: string
 }

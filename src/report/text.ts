@@ -6,16 +6,19 @@ import type { Writable } from 'node:stream'
 import { safeLine } from '../display.js'
 import type { Clock } from './clock.js'
 import type { Canvas } from './plan.js'
-import { RateMeter } from './rate.js'
+import { RateMeter, type Speed } from './rate.js'
 import {
   type DisplayName,
   eventLines,
+  type Line,
   PHASE_TEXT,
   progressLine,
-  type Speed,
   type Tone,
+  wantedText,
 } from './render.js'
 import type { Phase, Progress, Reporter, RunEvent } from './reporter.js'
+import type { LineSink, ObjectSink } from './sinks.js'
+import { Steady } from './steady.js'
 import type { Verbosity } from './talk.js'
 
 /** What is shown of progress, between the lines. */
@@ -40,7 +43,15 @@ export interface TextReporterOptions {
   readonly display: Display
   /** What bars may be drawn with; none where it is absent. */
   readonly canvas?: () => Canvas
+  /** What gets every event as an object. */
+  readonly objects?: readonly ObjectSink[]
+  /** What gets every sentence, also with `-q`, and progress now and then. */
+  readonly log?: LineSink | undefined
 }
+
+/** Between two objects of progress, and between two lines of it in a log. */
+const OBJECT_EVERY_MS = 1000
+const LOG_EVERY_MS = 60_000
 
 const PAINT: Readonly<Record<Tone, readonly [string, string]>> = {
   plain: ['', ''],
@@ -54,18 +65,23 @@ export class TextReporter implements Reporter {
   protected readonly rate = new RateMeter()
   protected phase: Phase | undefined
   protected last: Progress | undefined
+  readonly #steady = new Steady()
+  #objectAt = Number.NEGATIVE_INFINITY
+  #loggedAt: number
   #paused = false
   #ended = false
 
   constructor(options: TextReporterOptions) {
     this.options = options
+    this.#loggedAt = options.clock.now()
   }
 
   phaseStart(phase: Phase): void {
     this.#leave()
     this.phase = phase
     this.last = undefined
-    this.rate.reset()
+    this.rate.reset(phase)
+    this.#objectAt = this.options.clock.now()
     if (!this.#paused && !this.#ended) this.options.display.start(phase)
   }
 
@@ -75,11 +91,30 @@ export class TextReporter implements Reporter {
     if (result !== undefined) this.note(result)
   }
 
-  progress(progress: Progress): void {
+  progress(given: Progress): void {
+    const { phase } = this
+    const progress = phase === undefined ? given : this.#steady.show(phase, given)
     this.last = progress
     this.rate.add(this.options.clock.now(), progress)
-    if (this.phase === undefined || this.#paused || this.#ended) return
-    this.options.display.update(this.phase, progress, () => this.speed())
+    if (phase === undefined || this.#ended) return
+    this.#tellSinks(phase, progress)
+    if (!this.#paused) this.options.display.update(phase, progress, () => this.speed())
+  }
+
+  #tellSinks(phase: Phase, progress: Progress): void {
+    const { clock, log, objects = [] } = this.options
+    const now = clock.now()
+    if (log !== undefined && now - this.#loggedAt >= LOG_EVERY_MS) {
+      this.#loggedAt = now
+      log.line(safeLine(progressLine(phase, progress, this.speed())))
+    }
+    if (now - this.#objectAt < OBJECT_EVERY_MS) return
+    this.#objectAt = now
+    const sinks = objects.filter((sink) => sink.progress)
+    if (sinks.length === 0) return
+    const { bytesPerSecond, secondsLeft } = this.speed()
+    const value = { type: 'progress', phase, ...progress, bytesPerSecond, secondsLeft }
+    for (const sink of sinks) sink.write(value, true)
   }
 
   line(): void {
@@ -91,32 +126,40 @@ export class TextReporter implements Reporter {
   }
 
   event(event: RunEvent): void {
-    const { name, canvas } = this.options
-    for (const { tone, text } of eventLines(event, name, canvas?.())) {
-      if (tone === 'error' || this.options.verbosity !== 'quiet') this.say(tone, text)
-    }
+    const { name, canvas, verbosity, log } = this.options
+    this.tellObjects(event)
+    // At the terminal the question says it.
+    if (event.type === 'volume-needed') log?.line(safeLine(wantedText(event, name)))
+    const lines = eventLines(event, name, canvas?.())
+    for (const line of lines) this.#tell(line, line.tone === 'error' || verbosity !== 'quiet')
+  }
+
+  /** The event for those that take objects. */
+  protected tellObjects(event: RunEvent): void {
+    for (const sink of this.options.objects ?? []) sink.write(event, false)
   }
 
   debug(text: string): void {
-    if (this.options.verbosity === 'debug') this.say('plain', text)
+    if (this.options.verbosity === 'debug') this.#tell({ tone: 'plain', text }, true)
   }
 
   detail(text: string): void {
     if (this.options.verbosity === 'verbose' || this.options.verbosity === 'debug') {
-      this.say('plain', text)
+      this.#tell({ tone: 'plain', text }, true)
     }
   }
 
   note(text: string): void {
-    if (this.options.verbosity !== 'quiet') this.say('plain', text)
+    this.#tell({ tone: 'plain', text }, this.options.verbosity !== 'quiet')
   }
 
   warning(text: string): void {
-    if (this.options.verbosity !== 'quiet') this.say('warning', `warning: ${text}`)
+    const line: Line = { tone: 'warning', text: `warning: ${text}` }
+    this.#tell(line, this.options.verbosity !== 'quiet')
   }
 
   error(text: string): void {
-    this.say('error', `error: ${text}`)
+    this.#tell({ tone: 'error', text: `error: ${text}` }, true)
   }
 
   block(lines: readonly string[]): void {
@@ -137,7 +180,7 @@ export class TextReporter implements Reporter {
     if (!this.#paused) return
     this.#paused = false
     // The time at the prompt is no working time.
-    this.rate.reset()
+    this.rate.reset(this.phase)
     if (this.phase !== undefined && !this.#ended) this.options.display.start(this.phase)
   }
 
@@ -149,9 +192,12 @@ export class TextReporter implements Reporter {
   /** What the meter says now: of a run that stalls the rate falls, though no snapshot comes. */
   protected speed(): Speed {
     if (this.last !== undefined) this.rate.add(this.options.clock.now(), this.last)
+    const volume = this.last?.volume
     return {
       bytesPerSecond: this.rate.bytesPerSecond(),
+      filesPerSecond: this.rate.filesPerSecond(),
       secondsLeft: this.last === undefined ? undefined : this.rate.secondsLeft(this.last),
+      driveSecondsLeft: volume === undefined ? undefined : this.rate.secondsLeft(volume),
     }
   }
 
@@ -161,6 +207,12 @@ export class TextReporter implements Reporter {
     display.clear()
     const [on, off] = colors ? PAINT[tone] : PAINT.plain
     stderr.write(`${on}${safeLine(text)}${off}\n`)
+  }
+
+  /** One line for the log, and on stderr where it is `shown`. */
+  #tell({ tone, text }: Line, shown: boolean): void {
+    this.options.log?.line(safeLine(text))
+    if (shown) this.say(tone, text)
   }
 
   #leave(): void {

@@ -10,6 +10,7 @@ import { UserError } from '../errors.js'
 import { Exit, type ExitCode, mergeExit } from '../exit.js'
 import { learnDrive } from '../native/adopt.js'
 import { NativeError } from '../native/errors.js'
+import { inHand } from '../native/job.js'
 import { displayName, type FsName } from '../native/names.js'
 import {
   type Finished,
@@ -315,12 +316,12 @@ export class Steps {
           signal: stop.orderly,
           immediate: stop.immediate,
           onErrors: tellErrors(report, volume),
-          onProgress: ({ files, bytes, errors, current }) =>
+          onProgress: (progress) =>
             report.progress({
-              files: { done: before.files + files, total: this.#staged.files },
-              bytes: { done: before.bytes + bytes, total: this.#staged.bytes },
-              errors,
-              current,
+              files: { done: before.files + progress.files, total: this.#staged.files },
+              bytes: { done: before.bytes + progress.bytes, total: this.#staged.bytes },
+              errors: progress.errors,
+              ...inHand(progress),
             }),
         },
       )

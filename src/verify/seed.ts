@@ -10,7 +10,7 @@ import { displayName } from '../display.js'
 import { UserError, usageError } from '../errors.js'
 import { Exit, type ExitCode, mergeExit } from '../exit.js'
 import { NativeError } from '../native/errors.js'
-import type { Progress } from '../native/job.js'
+import { inHand, type Progress } from '../native/job.js'
 import { type SeedFinding, type SeedReport, seedVerify } from '../native/seedverify.js'
 import type { Reporter, SummaryEvent } from '../report/reporter.js'
 import { counted, formatCount, formatSize } from '../size.js'
@@ -76,7 +76,7 @@ function snapshot(progress: Progress) {
     files: { done: progress.files },
     bytes: { done: progress.bytes },
     errors: progress.errors,
-    current: progress.current === '' ? undefined : progress.current,
+    ...inHand(progress),
   }
 }
 

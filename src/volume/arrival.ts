@@ -105,7 +105,7 @@ export function newMounts(
 export async function nextMounts(
   before: readonly Mount[],
   until: number,
-  { stop }: Pick<RunContext, 'stop'>,
+  { stop }: { readonly stop: Pick<RunContext['stop'], 'orderly'> },
 ): Promise<Mount[] | undefined> {
   const old = before.map(mountKey).join('\n')
   for (;;) {
@@ -118,6 +118,33 @@ export async function nextMounts(
     }
     const now = await mounts()
     if (now.map(mountKey).join('\n') !== old) return now
+  }
+}
+
+/**
+ * Calls `onNew` with each mount that is new since `before`, one after the other. What it returns ends that, and
+ * resolves when no call is under way any more.
+ */
+export function watchMounts(
+  before: readonly Mount[],
+  orderly: AbortSignal,
+  onNew: (mount: Mount) => Promise<void>,
+): () => Promise<void> {
+  const over = new AbortController()
+  const stop = { orderly: AbortSignal.any([over.signal, orderly]) }
+  const watching = (async () => {
+    let seen = before
+    for (;;) {
+      const now = await nextMounts(seen, Number.POSITIVE_INFINITY, { stop })
+      for (const mount of newMounts(seen, now ?? seen, [])) await onNew(mount)
+      seen = now ?? seen
+    }
+  })()
+  // It ends by being stopped; what else goes wrong with a drive the look after the answer tells.
+  const ended = watching.catch(() => {})
+  return () => {
+    over.abort()
+    return ended
   }
 }
 

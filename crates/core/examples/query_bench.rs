@@ -165,6 +165,8 @@ fn item(m: &Meta) -> Item {
         link: None,
         rdev: None,
         stored: true,
+        alias: None,
+        part: None,
     }
 }
 

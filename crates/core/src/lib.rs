@@ -13,6 +13,7 @@ pub mod filter;
 pub mod format;
 pub mod meta;
 pub mod name;
+pub mod page;
 pub mod progress;
 pub mod restore;
 pub mod seedverify;

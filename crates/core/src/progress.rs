@@ -30,6 +30,53 @@ pub struct Progress {
     pub phase: AtomicU64,
     queue: Mutex<VecDeque<FileError>>,
     current: Mutex<Vec<u8>>,
+    part: Mutex<Option<Part>>,
+}
+
+/// How far a file is that takes long enough to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The path, as `set_current` would have it.
+    pub path: Vec<u8>,
+    /// Bytes of it that are done.
+    pub done: u64,
+    /// Its size when it was opened.
+    pub size: u64,
+}
+
+/// A file in hand; dropped when it is done or has failed.
+pub struct InHand<'a> {
+    progress: &'a Progress,
+    path: &'a [u8],
+    size: u64,
+}
+
+impl InHand<'_> {
+    /// So many of its bytes are done.
+    pub fn at(&self, done: u64) {
+        let mut part = self.progress.lock_part();
+        match part.as_mut() {
+            Some(part) if part.path == self.path => part.done = done,
+            // Of several files at a time the one is told that began first, until it is done.
+            Some(_) => {}
+            None => {
+                *part = Some(Part {
+                    path: self.path.to_vec(),
+                    done,
+                    size: self.size,
+                });
+            }
+        }
+    }
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        let mut part = self.progress.lock_part();
+        if part.as_ref().is_some_and(|part| part.path == self.path) {
+            *part = None;
+        }
+    }
 }
 
 impl Progress {
@@ -68,11 +115,56 @@ impl Progress {
         current.extend_from_slice(path);
     }
 
+    /// A file of `size` bytes whose progress is to be told by itself, for as long as the answer lives.
+    pub fn in_hand<'a>(&'a self, path: &'a [u8], size: u64) -> InHand<'a> {
+        InHand {
+            progress: self,
+            path,
+            size,
+        }
+    }
+
+    /// How far the file in hand is; `None` where there is none that takes long.
+    pub fn part(&self) -> Option<Part> {
+        self.lock_part().clone()
+    }
+
+    fn lock_part(&self) -> std::sync::MutexGuard<'_, Option<Part>> {
+        self.part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The path in hand, empty if none.
     pub fn current(&self) -> Vec<u8> {
         self.current
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_that_began_first_is_told_until_it_is_done() {
+        let progress = Progress::new();
+        assert_eq!(progress.part(), None);
+        let first = progress.in_hand(b"first", 10);
+        let second = progress.in_hand(b"second", 20);
+        first.at(0);
+        second.at(5);
+        first.at(3);
+        let part = progress.part().expect("a file is in hand");
+        assert_eq!(
+            (part.path.as_slice(), part.done, part.size),
+            (&b"first"[..], 3, 10)
+        );
+        drop(first);
+        assert_eq!(progress.part(), None);
+        second.at(6);
+        assert_eq!(progress.part().map(|part| part.done), Some(6));
+        drop(second);
+        assert_eq!(progress.part(), None);
     }
 }

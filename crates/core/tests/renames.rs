@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use common::again::gone;
+use common::query::volume;
 use common::{Lab, Ran, Run, at, compare};
 use multivolumecopy_core::catalog::place::Key;
 
@@ -328,4 +329,27 @@ fn a_drive_whose_manifest_is_read_anew_knows_the_old_names() {
     lab.run(&reread);
     assert_eq!(compare::tree(&lab.drive_path(1)).len(), copied);
     lab.check();
+}
+
+#[test]
+fn what_waits_for_its_new_name_on_a_lost_or_retired_drive_is_planned_anew() {
+    for lose in [true, false] {
+        let lab = Lab::new();
+        lab.catalog().put_volume(&volume(1)).unwrap();
+        lab.file("a/one", b"first");
+        lab.file("a/two", b"second");
+        lab.file("stays", b"here");
+        lab.run(&Run::default());
+        rename(&lab, "a", "b");
+        assert_eq!(away(&lab).renamed.files(), 2);
+        assert_eq!(planned(&lab), 0);
+        let catalog = lab.catalog();
+        let said = match lose {
+            true => catalog.lose(1),
+            false => catalog.retire(1),
+        };
+        let said = said.unwrap();
+        assert_eq!((said.planned.files, said.planned.bytes), (3, 15), "{lose}");
+        assert_eq!(said.alone.files, 0, "{lose}");
+    }
 }

@@ -33,4 +33,10 @@ impl Catalog {
     ) -> Result<()> {
         self.with(env, |c| c.set_digest(choice(&word)?))
     }
+
+    /// Notes whether the drives get a START-HERE.html from now on.
+    #[napi(catch_unwind)]
+    pub fn set_start_here(&self, env: &Env, wanted: bool) -> Result<()> {
+        self.with(env, |c| c.set_start_here(wanted))
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use multivolumecopy_core::catalog;
 use multivolumecopy_core::engine::setlist::List;
+use multivolumecopy_core::engine::starthere::Page;
 use multivolumecopy_core::engine::{adopt, apply, close, copy, drive, recover};
 use multivolumecopy_core::error::{Code, Error as CoreError, Result as CoreResult};
 use multivolumecopy_core::format::volumejson::{self, SetRef, VolumeJson, VolumeRef};
@@ -155,6 +156,9 @@ pub struct ClosedJs {
     pub list: &'static str,
     /// With `no-room`: when the list that stayed was written, seconds since 1970; absent: there is none.
     pub list_date: Option<f64>,
+    /// What became of START-HERE.html.
+    #[napi(ts_type = "'fresh' | 'written' | 'no-room' | 'off'")]
+    pub page: &'static str,
 }
 
 type Slot = Arc<Mutex<Option<drive::Drive>>>;
@@ -417,6 +421,12 @@ impl OpenDrive {
                 bytes: c.bytes as f64,
                 list,
                 list_date,
+                page: match c.page {
+                    Page::Fresh => "fresh",
+                    Page::Written => "written",
+                    Page::NoRoom => "no-room",
+                    Page::Off => "off",
+                },
             })
         })
     }

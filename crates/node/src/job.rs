@@ -42,6 +42,10 @@ pub struct ProgressSnapshot {
     /// The path in hand, empty if none.
     #[napi(ts_type = "string")]
     pub current: FsName,
+    /// How much of that file is done, where it takes long enough to be told; then `current` is that file.
+    pub current_done: Option<f64>,
+    /// How large it is.
+    pub current_size: Option<f64>,
 }
 
 /// Work under way: cancel it, ask how far it is.
@@ -68,6 +72,8 @@ impl Job {
     #[napi]
     pub fn progress(&self) -> ProgressSnapshot {
         let p = &self.progress;
+        let part = p.part();
+        let of_part = |n: u64| count(&AtomicU64::new(n));
         ProgressSnapshot {
             entries: count(&p.entries),
             files: count(&p.files),
@@ -75,7 +81,9 @@ impl Job {
             durable_bytes: count(&p.durable_bytes),
             errors: count(&p.errors),
             phase: u32::try_from(p.phase.load(Ordering::Relaxed)).unwrap_or(u32::MAX),
-            current: FsName(p.current()),
+            current_done: part.as_ref().map(|part| of_part(part.done)),
+            current_size: part.as_ref().map(|part| of_part(part.size)),
+            current: FsName(part.map_or_else(|| p.current(), |part| part.path)),
         }
     }
 

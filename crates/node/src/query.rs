@@ -10,6 +10,7 @@ use std::thread;
 use multivolumecopy_core::CancelToken;
 use multivolumecopy_core::catalog::query::Hit;
 use multivolumecopy_core::catalog::{self, status::Held};
+use multivolumecopy_core::engine::report::{self, Report};
 use multivolumecopy_core::error::{Code, Error as CoreError, Result as CoreResult};
 use multivolumecopy_core::filter::search::{Patterns, Reading};
 use multivolumecopy_core::format::item::{Digest, push_time};
@@ -442,4 +443,42 @@ pub fn volumes_of(
     let volumes = catalog::Catalog::open_to_read(&path_of(file)).and_then(|c| c.volumes());
     let volumes = volumes.map_err(|e| to_napi(env, &e))?;
     Ok(volumes.into_iter().map(VolumeJs::from).collect())
+}
+
+/// What became of a report.
+#[napi(object, object_from_js = false)]
+pub struct ReportJs {
+    /// Bytes of the file; absent: something else is there, and was left alone.
+    pub bytes: Option<f64>,
+    /// Entries that it tells of.
+    pub entries: f64,
+}
+
+/// Writes the set as a page, beside whoever writes its catalog.
+///
+/// # Errors
+/// `CATALOG_DAMAGED`, `CATALOG_NEWER`, `IO`, `CANCELLED`.
+#[napi(catch_unwind, ts_return_type = "{ job: Job; done: Promise<ReportJs> }")]
+pub fn write_report<'env>(
+    env: &'env Env,
+    #[napi(ts_arg_type = "string")] file: FsName,
+    #[napi(ts_arg_type = "string")] to: FsName,
+    replace: bool,
+    tool: String,
+) -> Result<Started<'env>> {
+    spawn(env, "mvc-report", move |cancel, _| {
+        let catalog = catalog::Catalog::open_to_read(&path_of(file))?;
+        Ok(
+            match report::write(&catalog, &to.0, replace, &tool, cancel)? {
+                Report::Written(bytes, entries) => ReportJs {
+                    bytes: Some(bytes as f64),
+                    entries: entries as f64,
+                },
+                Report::Exists => ReportJs {
+                    bytes: None,
+                    entries: 0.0,
+                },
+            },
+        )
+    })
 }

@@ -12,6 +12,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::Catalog;
 use super::digests::digest_from;
+use super::moved::MOVED;
 use super::order::kind_from;
 use super::place::{HOLDS, IN_USE, Key, NOT_LOST, THIS_RUN};
 use super::status::Amount;
@@ -93,19 +94,15 @@ impl Catalog {
     pub fn retire(&self, number: u32) -> Result<Consequence> {
         self.atomically(|| {
             self.set_fate(number, Fate::Retired)?;
-            self.conn.execute(
-                &format!(
-                    "UPDATE entry AS e SET need = {THIS_RUN} WHERE need = 0 AND gone = 0 AND (dir, name) IN \
-                     (SELECT dir, name FROM moved WHERE volume = ?1) AND NOT EXISTS (SELECT 1 FROM placement p \
-                     WHERE p.dir = e.dir AND p.name = e.name AND {HOLDS} AND {IN_USE})"
-                ),
-                [number],
-            )?;
+            self.need_what_is_renamed_on(number)?;
             self.need_what_is_nowhere()?;
             Ok(Consequence {
                 alone: self.sum(
                     number,
-                    &format!("p.kind = 0 AND {UNSOURCED} AND NOT {}", elsewhere()),
+                    &format!(
+                        "p.kind = 0 AND {UNSOURCED} AND NOT {MOVED} AND NOT {}",
+                        elsewhere()
+                    ),
                 )?,
                 ..self.planned_from(number)?
             })
@@ -138,6 +135,18 @@ impl Catalog {
     pub fn lose(&self, number: u32) -> Result<Consequence> {
         self.atomically(|| {
             self.set_fate(number, Fate::Lost)?;
+            self.need_what_is_renamed_on(number)?;
+            self.note_lost(number)?;
+            self.need_what_is_nowhere()?;
+            let alone = self.conn.query_row(
+                "SELECT count(*), coalesce(sum(size), 0) FROM lost WHERE volume = ?1 AND kind = 0",
+                [number],
+                Amount::from_row,
+            )?;
+            let consequence = Consequence {
+                alone,
+                ..self.planned_from(number)?
+            };
             // What only has another name in the source now is there, and is copied under that name.
             self.conn.execute(
                 "DELETE FROM placement WHERE volume = ?1 AND (dir, name) IN \
@@ -146,17 +155,7 @@ impl Catalog {
             )?;
             self.conn
                 .execute("DELETE FROM moved WHERE volume = ?1", [number])?;
-            self.note_lost(number)?;
-            self.need_what_is_nowhere()?;
-            let alone = self.conn.query_row(
-                "SELECT count(*), coalesce(sum(size), 0) FROM lost WHERE volume = ?1 AND kind = 0",
-                [number],
-                Amount::from_row,
-            )?;
-            Ok(Consequence {
-                alone,
-                ..self.planned_from(number)?
-            })
+            Ok(consequence)
         })
     }
 
@@ -249,6 +248,19 @@ impl Catalog {
         Ok(())
     }
 
+    /// What only this volume holds, under the name that it had before, needs a copy.
+    fn need_what_is_renamed_on(&self, number: u32) -> Result<()> {
+        self.conn.execute(
+            &format!(
+                "UPDATE entry AS e SET need = {THIS_RUN} WHERE need = 0 AND gone = 0 AND (dir, name) IN \
+                 (SELECT dir, name FROM moved WHERE volume = ?1) AND NOT EXISTS (SELECT 1 FROM placement p \
+                 WHERE p.dir = e.dir AND p.name = e.name AND {HOLDS} AND {IN_USE})"
+            ),
+            [number],
+        )?;
+        Ok(())
+    }
+
     /// Sums regular files of a volume for which an SQL condition holds.
     fn sum(&self, number: u32, condition: &str) -> Result<Amount> {
         Ok(self.conn.query_row(
@@ -264,8 +276,18 @@ impl Catalog {
     fn planned_from(&self, number: u32) -> Result<Consequence> {
         let there = "p.kind = 0 AND e.kind = 0 AND e.gone = 0 AND";
         let elsewhere = elsewhere();
+        let mut planned = self.sum(number, &format!("{there} e.ino <> 0 AND e.need <> 0"))?;
+        let renamed = self.conn.query_row(
+            "SELECT count(*), coalesce(sum(t.size), 0) FROM moved m JOIN entry t ON t.dir = m.dir \
+             AND t.name = m.name WHERE m.volume = ?1 AND t.kind = 0 AND t.gone = 0 AND t.need <> 0 \
+             AND NOT EXISTS (SELECT 1 FROM placement p WHERE p.dir = t.dir AND p.name = t.name AND p.volume = ?1)",
+            [number],
+            Amount::from_row,
+        )?;
+        planned.files += renamed.files;
+        planned.bytes += renamed.bytes;
         Ok(Consequence {
-            planned: self.sum(number, &format!("{there} e.ino <> 0 AND e.need <> 0"))?,
+            planned,
             unseen: self.sum(
                 number,
                 &format!("{there} e.ino = 0 AND e.source <> 0 AND NOT {elsewhere}"),
@@ -280,8 +302,7 @@ impl Catalog {
             "SELECT p.dir, p.name, p.kind, p.size, p.mtime, p.mtime_ns, p.algorithm, p.digest \
              FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
              WHERE p.volume = ?1 AND p.kind <> 1 AND (p.dir, p.name) > (?2, ?3) AND {UNSOURCED} \
-             AND NOT EXISTS (SELECT 1 FROM moved m WHERE m.volume = p.volume AND m.from_dir = p.dir \
-             AND m.from_name = p.name) AND NOT {} ORDER BY p.dir, p.name LIMIT {PAGE}",
+             AND NOT {MOVED} AND NOT {} ORDER BY p.dir, p.name LIMIT {PAGE}",
             elsewhere()
         );
         let now = SystemTime::now()

@@ -111,6 +111,10 @@ impl Catalog {
             "UPDATE volume SET verified = ?2, verified_kind = ?3, verified_bad = ?4 WHERE number = ?1",
             params![volume, when, kind.as_str(), bad as i64],
         )?;
+        self.conn.execute(
+            "INSERT OR REPLACE INTO verification VALUES(?1, ?2, ?3, ?4)",
+            params![volume, when, kind.as_str(), bad as i64],
+        )?;
         self.raise_revision()?;
         Ok(())
     }

@@ -11,8 +11,10 @@ use rusqlite::{OptionalExtension, params};
 
 use super::Catalog;
 use super::order::{Pages, kind_from};
+use super::parts::{part_column, part_from};
 use super::place::THIS_RUN;
 use crate::error::Result;
+use crate::format::part::Part;
 use crate::meta::{Kind, Time};
 
 /// About what a line of the list takes beside the path.
@@ -20,6 +22,10 @@ const LINE: u64 = 110;
 
 /// The lines that are not about entries, about.
 const HEAD: u64 = 4096;
+
+/// About what START-HERE.html takes by itself, and a line of its parts beside the names in it.
+const PAGE: u64 = 40 * 1024;
+const PAGE_LINE: u64 = 36;
 
 impl Catalog {
     /// The revision of what the lists tell, from 1.
@@ -107,7 +113,53 @@ impl Catalog {
         let lines = entries as u64 * LINE + paths as u64;
         let projected = HEAD + lines * u64::from(self.copies());
         // What lies on several volumes has several lines: the last list knows.
-        Ok(projected.max(self.list_bytes()?))
+        let list = projected.max(self.list_bytes()?);
+        let page = PAGE + entries as u64 * PAGE_LINE + paths as u64;
+        Ok(list + if self.has_start_here()? { page } else { 0 })
+    }
+
+    /// Whether the drives get a START-HERE.html; so it is where nobody has chosen.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn has_start_here(&self) -> Result<bool> {
+        Ok(self.number_in_meta("start_here")? != Some(0))
+    }
+
+    /// Notes whether they get one from now on.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn set_start_here(&self, wanted: bool) -> Result<()> {
+        if self.has_start_here()? != wanted {
+            self.set_in_meta("start_here", wanted.into())?;
+            self.raise_revision()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the set has an entry of this name at the drives' root, in any spelling of ASCII letters: on some
+    /// file systems all of them are one file.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn has_at_root(&self, name: &[u8]) -> Result<bool> {
+        let name = name.to_ascii_lowercase();
+        let mut stmt = self.conn.prepare_cached(
+            "SELECT name FROM entry WHERE dir = ?1 AND length(name) IN (?2, ?2 + 1)",
+        )?;
+        let mut rows = stmt.query(params![super::ROOT_DIR, name.len() as i64])?;
+        while let Some(row) = rows.next()? {
+            let found: Vec<u8> = row.get(0)?;
+            if found
+                .strip_suffix(b"/")
+                .unwrap_or(&found)
+                .eq_ignore_ascii_case(&name)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn number_in_meta(&self, key: &str) -> Result<Option<i64>> {
@@ -150,6 +202,8 @@ pub struct Held {
     pub rdev: u64,
     /// Its path there, where that is not its own.
     pub alias: Option<Vec<u8>>,
+    /// Which part of a file it is, where it is one.
+    pub part: Option<Part>,
 }
 
 impl Everywhere {
@@ -191,10 +245,11 @@ impl Pages for OnAll<'_> {
         let compare = if inclusive { ">=" } else { ">" };
         // The names first: a page is so many entries, however many volumes hold each of them.
         let mut stmt = self.catalog.conn.prepare_cached(&format!(
-            "SELECT p.name, e.child, p.volume, p.kind, p.size, p.mtime, p.mtime_ns, p.rdev, p.target, p.alias FROM \
+            "SELECT p.name, e.child, p.volume, p.kind, p.size, p.mtime, p.mtime_ns, p.rdev, p.target, p.alias, {} FROM \
              (SELECT DISTINCT name FROM placement WHERE dir = ?1 AND name {compare} ?2 ORDER BY name LIMIT ?3) n \
              CROSS JOIN placement p ON p.dir = ?1 AND p.name = n.name \
-             CROSS JOIN entry e ON e.dir = ?1 AND e.name = n.name ORDER BY p.name, p.volume"
+             CROSS JOIN entry e ON e.dir = ?1 AND e.name = n.name ORDER BY p.name, p.volume",
+            part_column!()
         ))?;
         let mut rows = stmt.query(params![dir, after, limit])?;
         let mut page: Vec<Everywhere> = Vec::new();
@@ -227,6 +282,7 @@ impl Pages for OnAll<'_> {
                 },
                 rdev: r.get::<_, i64>(7)? as u64,
                 alias: r.get(9)?,
+                part: part_from(r.get::<_, Option<String>>(10)?.as_deref()),
             });
         }
         Ok(page)

@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, Row as SqlRow, params};
 use super::Catalog;
 use super::digests::{digest_from, number_of};
 use super::order::{Pages, kind_from};
+use super::parts::{part_column, part_from};
 use super::schema::{ROOT_DIR, ROOT_PARENT};
 use crate::error::Result;
 use crate::format::item::Item;
@@ -33,8 +34,11 @@ pub struct Placed {
     pub child: i64,
 }
 
-pub(super) const COLUMNS: &str = "p.dir, p.name, p.kind, p.size, p.mtime, p.mtime_ns, p.mode, p.uid, p.gid, p.algorithm, \
-    p.digest, p.target, p.link, p.rdev, p.stored, e.child, p.alias";
+pub(super) const COLUMNS: &str = concat!(
+    "p.dir, p.name, p.kind, p.size, p.mtime, p.mtime_ns, p.mode, p.uid, p.gid, p.algorithm, \
+    p.digest, p.target, p.link, p.rdev, p.stored, e.child, p.alias, ",
+    part_column!()
+);
 
 pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
     let kind = kind_from(r.get(2)?);
@@ -63,6 +67,7 @@ pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
                 .then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
             stored: r.get(14)?,
             alias: r.get(16)?,
+            part: part_from(r.get::<_, Option<String>>(17)?.as_deref()),
         },
         child: r.get(15)?,
     })
@@ -234,6 +239,9 @@ impl Catalog {
                     settled
                 ])?;
         }
+        if let Some(part) = &item.part {
+            self.part_placed(key, part)?;
+        }
         Ok(())
     }
 
@@ -309,7 +317,8 @@ impl Catalog {
         self.forget_lost_copies(key)?;
         self.conn
             .prepare_cached(
-                "DELETE FROM entry WHERE dir = ?1 AND name = ?2 AND (gone <> 0 OR ino = 0) AND NOT EXISTS \
+                "DELETE FROM entry WHERE dir = ?1 AND name = ?2 AND (gone <> 0 OR ino = 0 OR (source < 0 AND EXISTS \
+                 (SELECT 1 FROM part x JOIN split s ON s.id = x.split WHERE x.dir = ?1 AND x.name = ?2 AND s.stale <> 0))) AND NOT EXISTS \
                  (SELECT 1 FROM placement p WHERE p.dir = ?1 AND p.name = ?2) AND NOT EXISTS \
                  (SELECT 1 FROM entry c WHERE c.dir = entry.child AND entry.child <> 0)",
             )?

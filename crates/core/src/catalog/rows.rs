@@ -93,6 +93,9 @@ impl Scan<'_> {
 
     /// Whether a volume holds an entry as it is now.
     fn is_held(&self, row: &Row, meta: &Meta) -> Result<bool> {
+        if self.catalog.is_in_parts(row.dir, &row.name, meta)? {
+            return Ok(true);
+        }
         if self.catalog.has_several_copies() {
             return self.catalog.all_copies_hold(row.dir, &row.name, meta);
         }

@@ -1,4 +1,4 @@
-//! The tables of a catalog, version 2, and how a file becomes one.
+//! The tables of a catalog, version 3, and how a file becomes one.
 //!
 //! Entries are kept directory by directory: a path's directory is stored once, as a row of `dir`, and an
 //! entry's key is (directory, name). A directory's name is stored with a slash at its end, so that the
@@ -15,7 +15,7 @@ use rusqlite::config::DbConfig;
 use crate::error::{Code, Error, Result};
 
 /// The version of the tables below.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// "MVCC" as SQLite's application id: tells our catalogs from other databases.
 const APPLICATION_ID: i64 = 0x4d56_4343;
@@ -123,8 +123,6 @@ ALTER TABLE volume ADD COLUMN copy INTEGER NOT NULL DEFAULT 1;    -- which copy 
 -- algorithm that a placement of it has.
 ALTER TABLE entry ADD COLUMN sha256 BLOB;
 ALTER TABLE entry ADD COLUMN blake3 BLOB;
--- Its whole path on the volume, where the file system could not take the true one; else NULL.
-ALTER TABLE placement ADD COLUMN alias BLOB;
 -- Placements whose entry has another name in the source now, and on the volume not yet. Of a directory that is
 -- gone and only holds such placements dir is 0: it goes as soon as it is empty.
 CREATE TABLE moved(
@@ -167,10 +165,28 @@ CREATE TABLE finding(
   checked INTEGER NOT NULL,       -- seconds since 1970
   PRIMARY KEY(volume, dir, name)
 ) WITHOUT ROWID;
+-- Checks of whole volumes that this host knows of.
+CREATE TABLE verification(
+  volume INTEGER NOT NULL,
+  checked INTEGER NOT NULL,       -- seconds since 1970
+  kind TEXT NOT NULL,             -- how: see volume.json
+  bad INTEGER NOT NULL,           -- entries that were not good
+  PRIMARY KEY(volume, checked)
+) WITHOUT ROWID;
 ";
 
-/// The step that makes a catalog of version N + 1 out of one of version N, by N.
-const STEPS: [&str; VERSION as usize] = [TABLES, SET_THAT_LASTS];
+/// Version 3, besides the tables of files in parts.
+const OTHER_NAMES: &str = "
+-- Its whole path on the volume, where the file system could not take the true one; else NULL.
+ALTER TABLE placement ADD COLUMN alias BLOB;
+";
+
+/// The steps that make a catalog of version N + 1 out of one of version N, by N.
+const STEPS: [&[&str]; VERSION as usize] = [
+    &[TABLES],
+    &[SET_THAT_LASTS],
+    &[OTHER_NAMES, super::parts::TABLES],
+];
 
 /// Sets what every connection needs.
 ///
@@ -209,7 +225,7 @@ pub fn migrate(conn: &Connection, from: i64) -> Result<()> {
     let steps = STEPS.get(from.max(0) as usize..).unwrap_or_default();
     conn.execute_batch(&format!(
         "BEGIN IMMEDIATE; {} PRAGMA user_version = {VERSION}; COMMIT;",
-        steps.concat()
+        steps.concat().concat()
     ))?;
     Ok(())
 }

@@ -105,12 +105,14 @@ impl Catalog {
         let mut stmt = self.conn.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
              WHERE p.volume = ?1 AND (((?2 AND e.gone = {THIS_RUN}) OR (e.gone = 0 AND {} AND p.kind <> 1 \
-             AND NOT ({HOLDS}) AND EXISTS (SELECT 1 FROM placement q WHERE q.dir = p.dir AND q.name = p.name \
-             AND q.volume <> p.volume AND {} AND {}))) AND NOT {MOVED} OR {}) AND (p.dir, p.name) < (?3, ?4) \
+             AND NOT ({HOLDS}) AND (EXISTS (SELECT 1 FROM placement q WHERE q.dir = p.dir AND q.name = p.name \
+             AND q.volume <> p.volume AND {} AND {}) OR (p.kind = 0 AND {}))) OR {}) AND NOT {MOVED} OR {}) AND (p.dir, p.name) < (?3, ?4) \
              ORDER BY p.dir DESC, p.name DESC LIMIT ?5",
             self.is_backed_up(),
             HOLDS.replace("p.", "q."),
             self.in_use().replace("p.", "q."),
+            super::parts::in_parts(&self.in_use()),
+            super::parts::REPLACED,
             super::moved::left_behind(self)
         ))?;
         let (dir, name) = before.map_or((i64::MAX, &b""[..]), |k| (k.dir, &k.name));

@@ -70,6 +70,10 @@ pub fn adopt_equal(
             continue;
         }
         let path = entries.path().to_vec();
+        // Nothing tells of which version a part is that somebody else has put there.
+        if row.source < 0 {
+            continue;
+        }
         let (above, name) = split(&path);
         let Ok(dir) = sys::open_dir_beneath(drive.root.as_fd(), above, true) else {
             continue;
@@ -244,6 +248,7 @@ fn item_of(
         rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
         stored: true,
         alias: None,
+        part: None,
     };
     item.check()?;
     Ok(item)
@@ -333,7 +338,9 @@ pub fn count_files(drive: &Drive, cancel: &CancelToken, progress: &Progress) -> 
             Ok(())
         },
     )?;
-    Ok(files)
+    // A page of ours, where its set is not known any more.
+    let page = crate::page::stands(drive.root.as_fd());
+    Ok(files - u64::from(page && files > 0))
 }
 
 fn record(

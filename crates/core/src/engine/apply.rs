@@ -54,6 +54,7 @@ pub fn apply(
 ) -> Result<Applied> {
     let volume = drive.identity.volume.number;
     let mut applied = Applied::default();
+    super::starthere::make_way(drive, catalog)?;
     super::moves::carry_out(drive, catalog, &mut applied, cancel, progress)?;
     let mut before = None;
     while !cancel.is_stopped() {

@@ -1,7 +1,7 @@
 //! Closing a drive: directory times, manifest, sums, README, the word that it is complete, the list of the set.
 //!
 //! The order is the promise: everything flushed, then the manifest durable, then volume.json, then the list of
-//! the set, which may find no room, then `tmp/` removed, and last of all the journal. Whatever is cut off in between, the next opening finds either the journal or the
+//! the set and START-HERE.html, which may find no room, then `tmp/` removed, and last of all the journal. Whatever is cut off in between, the next opening finds either the journal or the
 //! manifest that replaces it.
 
 use std::collections::HashMap;
@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 
 use super::drive::{Drive, join};
 use super::setlist::{self, List};
+use super::starthere::{self, Page};
 use super::sumsfile::SumsFile;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
@@ -37,6 +38,8 @@ pub struct Closed {
     pub checks: Checks,
     /// What became of the list of the whole set.
     pub list: List,
+    /// What became of START-HERE.html.
+    pub page: Page,
 }
 
 /// Closes an open drive. `date` is now, RFC 3339 in UTC, when all that was planned for the drive is there;
@@ -72,11 +75,13 @@ pub fn close(
     drive.barrier().map_err(failed)?;
     let mut closed = write_lists(&drive, catalog, cancel, progress).map_err(failed)?;
     drive.identity.closed = date.map(str::to_owned);
+    let page_at_root =
+        catalog.has_start_here()? && starthere::is_for_root(&drive, catalog).map_err(failed)?;
     drive
         .own_files()
         .write(
             b"README.txt",
-            readme::text(&drive.identity, &closed.checks).as_bytes(),
+            readme::text(&drive.identity, &closed.checks, page_at_root).as_bytes(),
         )
         .map_err(failed)?;
     drive.barrier().map_err(failed)?;
@@ -88,6 +93,12 @@ pub fn close(
     let changed = drive.has_changed(complete);
     closed.list =
         setlist::refresh(&drive, catalog, &closed, changed, complete, cancel).map_err(failed)?;
+    let (page, touched) =
+        starthere::refresh(&drive, catalog, &closed, complete, cancel).map_err(failed)?;
+    closed.page = page;
+    if touched {
+        set_root(&drive, catalog, progress).map_err(failed)?;
+    }
     drive.clear_tmp(&|_| false).map_err(failed)?;
     let tmp = join(&drive.path, b".mvcopy/tmp");
     sys::unlink(drive.own.as_fd(), b"tmp", true)
@@ -161,11 +172,7 @@ fn write_lists(
             dirs.push(placed);
         }
     }
-    if let Some(root) = catalog.entry(ROOT_PARENT, b"/")?
-        && root.child == ROOT_DIR
-    {
-        set_dir_meta(drive, b"", &root.meta, progress)?;
-    }
+    set_root(drive, catalog, progress)?;
     let (_, file) = manifest.finish()?;
     own.finish(file, b"manifest.jsonl")?;
     if closed.files == 0
@@ -179,6 +186,16 @@ fn write_lists(
         one.finish(&own)?;
     }
     Ok(closed)
+}
+
+/// Sets owner, mode and times of the drive's root to those of the source that lies there.
+fn set_root(drive: &Drive, catalog: &Catalog, progress: &Progress) -> Result<()> {
+    if let Some(root) = catalog.entry(ROOT_PARENT, b"/")?
+        && root.child == ROOT_DIR
+    {
+        set_dir_meta(drive, b"", &root.meta, progress)?;
+    }
+    Ok(())
 }
 
 /// Gives a hard-link group whose first name is not there any more, or is another file now, a new one: the

@@ -162,7 +162,10 @@ impl Copier<'_> {
         let mut data_end = if told { 0 } else { u64::MAX };
         let mut begun = 0;
         let mut result = Ok(());
+        let progress = self.progress;
+        let part = progress.in_hand(&work.path, before.size);
         loop {
+            part.at(pos);
             if let Err(e) = self.check_cancel(before.size) {
                 result = Err(e);
                 break;

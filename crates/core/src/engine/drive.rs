@@ -456,7 +456,7 @@ pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The names in a directory of ours, with whether each is a directory.
-pub(super) fn names_in(dir: BorrowedFd<'_>) -> std::io::Result<Vec<(Vec<u8>, bool)>> {
+pub(crate) fn names_in(dir: BorrowedFd<'_>) -> std::io::Result<Vec<(Vec<u8>, bool)>> {
     let mut out = Vec::new();
     for entry in rustix::fs::Dir::read_from(dir)? {
         let entry = entry?;

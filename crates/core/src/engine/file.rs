@@ -13,10 +13,12 @@ use super::content::SMALL;
 use super::drive::{join, split};
 use super::hash::HashThread;
 use super::names::Rules;
+use super::part::Range;
 use crate::cancel::CancelToken;
 use crate::catalog::place::Key;
 use crate::error::{Error, FileError, FileFault, IoContext};
 use crate::format::item::{Algorithm, Digest, Item};
+use crate::format::part::Part;
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
 use crate::sys;
@@ -108,6 +110,8 @@ pub struct Work {
     pub replaces: bool,
     /// It found no room before, and what was written until then has been flushed since.
     pub again: bool,
+    /// Which part of a file it is, where it is one.
+    pub range: Option<Box<Range>>,
 }
 
 impl Work {
@@ -223,12 +227,18 @@ impl<'a> Copier<'a> {
                 Fail::Otherwise => return Made::Otherwise,
                 Fail::Changed if !last => {}
                 Fail::Changed => {
+                    let message = match &work.range {
+                        None => "it kept changing while it was read",
+                        Some(_) => {
+                            "it has changed since its first part was read: the next run copies it anew"
+                        }
+                    };
                     return Made::Failed(FileError {
                         fault: FileFault::Changing,
                         path: absolute(),
                         doing: "copying",
                         errno: None,
-                        message: "it kept changing while it was read".into(),
+                        message: message.into(),
                     });
                 }
                 Fail::Source(e) => {
@@ -329,7 +339,7 @@ impl<'a> Copier<'a> {
             return Err(Fail::Changed);
         }
         if let Some(item) = &work.expected
-            && before.size != item.size
+            && before.size != work.range.as_ref().map_or(item.size, |r| r.part.size)
         {
             return Err(Fail::Otherwise);
         }
@@ -337,15 +347,34 @@ impl<'a> Copier<'a> {
         let to = sys::create_new(work.temp.fd.as_fd(), &temp_name)
             .at("creating", &work.path)
             .map_err(Fail::Target)?;
-        let (written, digest) = self.content(work, &from, &to, &before)?;
+        let mut whole = None;
+        let (written, digest) = match &work.range {
+            None => self.content(work, &from, &to, &before)?,
+            Some(range) => {
+                self.check_version(work, range, from.as_fd())?;
+                let copied = self.range(work, range, &from, &to, &before, &mut whole)?;
+                self.check_version(work, range, from.as_fd())?;
+                copied
+            }
+        };
         let after = sys::stat_fd(from.as_fd())
             .at("looking at", &work.path)
             .map_err(Fail::Source)?;
         // Files such as those of /proc say 0 and hold more; they count as unchanged when they still do.
-        let whole = written == after.size || (before.size == 0 && before.allocated == 0);
-        if after.size != before.size || after.mtime != before.mtime || !whole {
+        let all = written == after.size
+            || work.range.is_some()
+            || (before.size == 0 && before.allocated == 0);
+        if after.size != before.size || after.mtime != before.mtime || !all {
             return Err(Fail::Changed);
         }
+        let after = match &work.range {
+            None => after,
+            // What is recorded, and compared later, is the part.
+            Some(_) => Meta {
+                size: written,
+                ..after
+            },
+        };
         let after = match &work.expected {
             None => after,
             Some(item) if is_expected(item, &after, digest.as_ref()) => Meta {
@@ -387,6 +416,10 @@ impl<'a> Copier<'a> {
         let mut made = item(work, &after);
         made.size = written;
         made.digest = digest;
+        made.part = work.range.as_ref().map(|range| Part {
+            digest: whole.or(range.part.digest),
+            ..range.part
+        });
         if let Some(item) = &work.expected {
             // By its record it may belong to a group of names.
             made.link = item.link.clone();
@@ -424,6 +457,7 @@ pub(super) fn item(work: &Work, meta: &Meta) -> Item {
         rdev: None,
         stored: true,
         alias: work.alias.clone(),
+        part: None,
     }
 }
 

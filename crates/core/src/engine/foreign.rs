@@ -18,6 +18,7 @@ use crate::catalog::place::OnVolume;
 use crate::error::{Code, FileError, FileFault, IoContext, Result};
 use crate::filter::Filter;
 use crate::meta::Kind;
+use crate::page;
 use crate::progress::Progress;
 use crate::sys;
 use crate::volume::top::is_litter;
@@ -166,6 +167,9 @@ fn each(
                     split_first(&listing.path)
                 });
                 let mounted = meta.kind == Kind::Dir && child.is_none();
+                if path == page::NAME && page::stands(drive.root.as_fd()) {
+                    continue;
+                }
                 if !litter && !mounted && !ours.contains(&spelling(&state, &path)) {
                     take(&path, meta.kind, meta.size)?;
                 }

@@ -95,7 +95,7 @@ pub(super) fn refresh(
 }
 
 /// ENOSPC, EDQUOT, and EFBIG: FAT has no file of 4 GiB.
-fn is_no_room(e: &Error) -> bool {
+pub(super) fn is_no_room(e: &Error) -> bool {
     [Errno::NOSPC, Errno::DQUOT, Errno::FBIG]
         .into_iter()
         .any(|errno| e.is_errno(errno))
@@ -111,10 +111,10 @@ fn date_of(drive: &Drive) -> Option<i64> {
 }
 
 /// Claims room ahead of what it writes.
-struct Claiming {
-    file: File,
-    written: u64,
-    claimed: u64,
+pub(super) struct Claiming {
+    pub file: File,
+    pub written: u64,
+    pub claimed: u64,
 }
 
 impl Write for Claiming {
@@ -149,14 +149,7 @@ fn write(
     let path = join(&drive.path, b".mvcopy/catalog.jsonl");
     let identity = &drive.identity;
     let now = date::now();
-    let header = Header {
-        set: identity.set.id.clone(),
-        name: identity.set.name.clone(),
-        date: now,
-        volume: identity.volume.number,
-        copies: catalog.copies(),
-        digest: catalog.digest()?,
-    };
+    let header = header(drive, catalog, now)?;
     let own = drive.own_files();
     let to = Claiming {
         file: own.begin(NAME)?,
@@ -164,25 +157,82 @@ fn write(
         claimed: 0,
     };
     let mut list = ListWriter::new(to, &path, &header)?;
-    for source in catalog.sources()? {
-        let listed = list.source(&ListedSource {
-            path: source.path,
-            prefix: source.prefix,
-            is_file: source.is_file,
-        });
-        match listed {
+    for source in sources(catalog)? {
+        match list.source(&source) {
             // Of a path that the format has no place for (one with `..`, say, from a job file).
             Err(e) if e.code == Code::BadInput => {}
             listed => listed?,
         }
     }
-    let mut counted = BTreeSet::new();
-    for volume in volumes(drive, catalog, closed, complete, now)? {
-        if volume.fate != Fate::Lost.word() {
-            counted.insert(volume.number);
-        }
-        list.volume(&volume)?;
+    let listed = volumes(drive, catalog, closed, complete, now)?;
+    for volume in &listed {
+        list.volume(volume)?;
     }
+    each(
+        catalog,
+        &listed,
+        Some(identity.volume.number),
+        cancel,
+        &mut list,
+    )?;
+    let (bytes, to) = list.finish()?;
+    own.finish(to.file, NAME)?;
+    Ok(bytes)
+}
+
+/// What a list on this drive begins with.
+pub(super) fn header(drive: &Drive, catalog: &Catalog, date: i64) -> Result<Header> {
+    let identity = &drive.identity;
+    Ok(Header {
+        set: identity.set.id.clone(),
+        name: identity.set.name.clone(),
+        date,
+        volume: identity.volume.number,
+        copies: catalog.copies(),
+        digest: catalog.digest()?,
+    })
+}
+
+/// The sources of the set.
+pub(crate) fn sources(catalog: &Catalog) -> Result<Vec<ListedSource>> {
+    let sources = catalog.sources()?.into_iter();
+    let listed = sources.map(|source| ListedSource {
+        path: source.path,
+        prefix: source.prefix,
+        is_file: source.is_file,
+    });
+    Ok(listed.collect())
+}
+
+/// Whoever takes the rows of the set.
+pub(crate) trait Rows {
+    /// An entry on a volume, in the order of paths and then of volumes.
+    fn entry(&mut self, entry: &ListedEntry) -> Result<()>;
+    /// An entry that is planned for a volume; all of them come last.
+    fn planned(&mut self, entry: &ListedEntry) -> Result<()>;
+}
+
+impl<W: Write> Rows for ListWriter<W> {
+    fn entry(&mut self, entry: &ListedEntry) -> Result<()> {
+        ListWriter::entry(self, entry)
+    }
+
+    fn planned(&mut self, entry: &ListedEntry) -> Result<()> {
+        ListWriter::planned(self, entry)
+    }
+}
+
+/// Hands over every entry of the set on each of these volumes that is not lost, then what is planned for others
+/// than `own`.
+pub(crate) fn each(
+    catalog: &Catalog,
+    volumes: &[ListedVolume],
+    own: Option<u32>,
+    cancel: &CancelToken,
+    to: &mut dyn Rows,
+) -> Result<()> {
+    let in_use = volumes.iter().filter(|v| v.fate != Fate::Lost.word());
+    let counted: BTreeSet<u32> = in_use.map(|v| v.number).collect();
     let pages = OnAll {
         catalog,
         volumes: &counted,
@@ -200,7 +250,7 @@ fn write(
             }
             let is_device = matches!(held.kind, Kind::CharDevice | Kind::BlockDevice);
             let rdev = held.rdev;
-            list.entry(&ListedEntry {
+            to.entry(&ListedEntry {
                 path: entries.path().to_vec(),
                 kind: held.kind,
                 size: held.size,
@@ -208,25 +258,23 @@ fn write(
                 rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
                 volume: held.volume,
                 alias: held.alias,
+                part: held.part,
             })?;
         }
     }
-    write_planned(&mut list, catalog, identity.volume.number, cancel)?;
-    let (bytes, to) = list.finish()?;
-    own.finish(to.file, NAME)?;
-    Ok(bytes)
+    each_planned(catalog, own, cancel, to)
 }
 
-/// Adds what the run in hand has planned for other volumes: a drive that is closed before them can tell at
+/// Hands over what the run in hand has planned for other volumes: a drive that is closed before them can tell at
 /// least where it was to go.
-fn write_planned(
-    list: &mut ListWriter<Claiming>,
+fn each_planned(
     catalog: &Catalog,
-    own: u32,
+    own: Option<u32>,
     cancel: &CancelToken,
+    to: &mut dyn Rows,
 ) -> Result<()> {
     let (run, volumes) = catalog.planned_volumes()?;
-    for volume in volumes.into_iter().filter(|volume| *volume != own) {
+    for volume in volumes.into_iter().filter(|volume| Some(*volume) != own) {
         let mut work = Worklist::new(&catalog.conn, run, volume)?;
         while let Some((path, row)) = work.next_row()? {
             if cancel.is_now() {
@@ -237,7 +285,7 @@ fn write_planned(
             } = row.meta;
             let is_device = matches!(kind, Kind::CharDevice | Kind::BlockDevice);
             let has_size = matches!(kind, Kind::File | Kind::Symlink);
-            list.planned(&ListedEntry {
+            to.planned(&ListedEntry {
                 path,
                 kind,
                 size: if has_size { row.meta.size } else { 0 },
@@ -245,6 +293,7 @@ fn write_planned(
                 rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
                 volume,
                 alias: None,
+                part: None,
             })?;
         }
     }
@@ -252,7 +301,7 @@ fn write_planned(
 }
 
 /// The volumes of the set, by number; this one as it will be when it has been closed.
-fn volumes(
+pub(super) fn volumes(
     drive: &Drive,
     catalog: &Catalog,
     closed: &Closed,
@@ -287,7 +336,7 @@ fn volumes(
     Ok(volumes)
 }
 
-fn listed(v: Volume) -> ListedVolume {
+pub(crate) fn listed(v: Volume) -> ListedVolume {
     let date = |seconds: i64| seconds.clamp(0, date::LAST);
     ListedVolume {
         number: v.number,

@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 
+use super::part::{Part, WirePart};
 use super::text::{
     FromText, Text, hex_digit, json_message, json_text, parse_hex32, push_hex, push_u64, short,
 };
@@ -110,6 +111,8 @@ pub struct Item {
     /// Its path on the drive, where the file system could not take the true one ([`crate::engine::names`]): as
     /// many components as the path, and not the same.
     pub alias: Option<Vec<u8>>,
+    /// Which part of a file it is, where it is one.
+    pub part: Option<Part>,
 }
 
 impl Item {
@@ -150,6 +153,13 @@ impl Item {
                 alias_fault(&self.path, alias).map(|fault| format!("the path on the drive {fault}"))
             })
             .or_else(|| self.field_fault().map(str::to_owned))
+            .or_else(|| {
+                let fault = match self.kind {
+                    Kind::File => self.part.as_ref()?.fault(&self.path, self.size),
+                    _ => self.part.and(Some("only a file is a part of one")),
+                };
+                fault.map(str::to_owned)
+            })
     }
 
     fn field_fault(&self) -> Option<&'static str> {
@@ -222,6 +232,10 @@ impl Item {
             out.extend_from_slice(b",\"as\":");
             write_json(out, alias, JsonStyle::Utf8);
         }
+        if let Some(part) = &self.part {
+            out.extend_from_slice(b",\"part\":");
+            part.encode(&self.path, out);
+        }
         out.push(b'}');
     }
 
@@ -259,6 +273,7 @@ pub(super) struct WireItem {
     stored: bool,
     #[serde(rename = "as")]
     alias: Option<Name>,
+    part: Option<WirePart>,
 }
 
 fn yes() -> bool {
@@ -268,6 +283,10 @@ fn yes() -> bool {
 impl WireItem {
     /// The item, checked.
     pub(super) fn into_item(self) -> Result<Item, String> {
+        let part = match self.part {
+            Some(part) => Some(part.into_part(&self.path.0)?),
+            None => None,
+        };
         let item = Item {
             path: self.path.0,
             kind: self.kind.0,
@@ -282,6 +301,7 @@ impl WireItem {
             rdev: self.rdev,
             stored: self.stored,
             alias: self.alias.map(|a| a.0),
+            part,
         };
         match item.fault() {
             None => Ok(item),

@@ -13,6 +13,7 @@ pub mod item;
 pub mod jobfile;
 pub mod journal;
 pub mod manifest;
+pub mod part;
 pub mod readme;
 pub mod setlist;
 pub mod sums;

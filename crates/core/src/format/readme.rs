@@ -24,6 +24,8 @@ pub struct Checks {
     pub unlisted: u64,
     /// Files without a digest.
     pub without: u64,
+    /// Parts of files that fit on no drive.
+    pub parts: u64,
     /// Entries that stand there under another name.
     pub aliases: u64,
 }
@@ -32,6 +34,7 @@ impl Checks {
     /// Counts a file; `listed`: it has a line in the sums file of its algorithm. One that is only recorded is
     /// not on the drive, and there is nothing to check.
     pub fn count(&mut self, item: &Item, listed: bool) {
+        self.parts += u64::from(item.part.is_some());
         let count = match item.digest.map(|d| d.algorithm) {
             _ if !item.stored => return,
             None => &mut self.without,
@@ -53,8 +56,9 @@ impl Checks {
 
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Blake3];
 
-/// The text for this volume and what of it can be checked.
-pub fn text(volume: &VolumeJson, checks: &Checks) -> String {
+/// The text for this volume and what of it can be checked. `start_here`: START-HERE.html is to be at the root of
+/// the drive.
+pub fn text(volume: &VolumeJson, checks: &Checks, start_here: bool) -> String {
     let mut out = String::with_capacity(4096);
     out.push_str("A drive of a backup set, written by multivolumecopy\n");
     out.push_str("===================================================\n\n");
@@ -66,8 +70,26 @@ pub fn text(volume: &VolumeJson, checks: &Checks) -> String {
     push_field(&mut out, "Created:", &volume.created);
     push_field(&mut out, "Written by:", &volume.tool);
     out.push_str(INTRODUCTION);
+    if start_here {
+        out.push_str(START_HERE);
+    }
     out.push_str(&checking(checks));
-    out.push_str(RESTORING);
+    let (exclude, remove) = if start_here {
+        (
+            "--exclude=/START-HERE.html \\\n      ",
+            " /where/they/belong/START-HERE.html",
+        )
+    } else {
+        ("", "")
+    };
+    out.push_str(
+        &RESTORING
+            .replace("@EXCLUDE@", exclude)
+            .replace("@REMOVE@", remove),
+    );
+    if checks.parts > 0 {
+        out.push_str(PARTS);
+    }
     if checks.aliases > 0 {
         out.push_str(ALIASES);
     }
@@ -164,6 +186,12 @@ each of them stands alone in the same way.
 In what follows DRIVE is the folder where this drive is mounted.
 ";
 
+const START_HERE: &str = "
+START-HERE.html, where present, shows the same in a browser, with a search
+through the names of the whole set. It needs no network. It belongs to this
+drive and is none of your files.
+";
+
 const CHECKING: &str = "
 Check that every file is as it was written
 ------------------------------------------
@@ -198,18 +226,29 @@ const RESTORING: &str = "
 Bring the files back
 --------------------
 
-    rsync -aH --exclude=/.mvcopy DRIVE/ /where/they/belong/
+    rsync -aH --exclude=/.mvcopy @EXCLUDE@DRIVE/ /where/they/belong/
 
 or, without rsync:
 
     cp -a DRIVE/. /where/they/belong/
-    rm -r /where/they/belong/.mvcopy
+    rm -r /where/they/belong/.mvcopy@REMOVE@
 
 Do the same with each drive of the set: together they give the whole tree.
 With multivolumecopy, which asks for the drives that are needed and checks
 each file:
 
     multivolumecopy restore -o DRIVE --to /where/they/belong
+";
+
+const PARTS: &str = "
+Some files were larger than any drive of the set. They are in parts, named
+FILE.mvpart-0001-of-0007 and so on, on this drive and on others. With all of
+them in one folder, this makes the file again, one line for each file:
+
+    cat FILE.mvpart-*-of-0007 > FILE
+
+manifest.jsonl has \"part\" for each: where it belongs in the file, and the
+digest of the whole where that is known.
 ";
 
 const ALIASES: &str = "

@@ -47,6 +47,7 @@ fn mixed() -> Checks {
         blake3: u64::MAX,
         unlisted: u64::MAX,
         without: u64::MAX,
+        parts: u64::MAX,
         aliases: u64::MAX,
     }
 }
@@ -60,7 +61,7 @@ fn it_is_plain_ascii_of_78_columns_whatever_the_names_are() {
         ("a\u{1b}[2J\n", "@SUMS@"),
     ] {
         for checks in [Checks::default(), sha256(), blake3(), mixed()] {
-            let text = text(&volume(name, label), &checks);
+            let text = text(&volume(name, label), &checks, true);
             assert!(
                 text.bytes()
                     .all(|b| b == b'\n' || (b' '..=b'~').contains(&b)),
@@ -77,7 +78,7 @@ fn it_is_plain_ascii_of_78_columns_whatever_the_names_are() {
 
 #[test]
 fn it_says_what_the_drive_is() {
-    let text = text(&volume("photos", "blue WD"), &sha256());
+    let text = text(&volume("photos", "blue WD"), &sha256(), true);
     for line in [
         "Set:          photos\n",
         "Drive:        3\n",
@@ -93,7 +94,7 @@ fn it_says_what_the_drive_is() {
 
 #[test]
 fn it_only_speaks_of_digests_that_are_there() {
-    let with = |checks| text(&volume("photos", "x"), &checks);
+    let with = |checks| text(&volume("photos", "x"), &checks, true);
     assert!(with(blake3()).contains("    cd DRIVE\n    b3sum -c --quiet .mvcopy/B3SUMS\n"));
     assert!(!with(blake3()).contains("SHA256SUMS"));
     assert!(!with(sha256()).contains("B3SUMS"));
@@ -107,8 +108,19 @@ fn it_only_speaks_of_digests_that_are_there() {
 }
 
 #[test]
+fn it_tells_how_parts_are_joined_where_there_are_any() {
+    let with = |parts| {
+        let checks = Checks { parts, ..sha256() };
+        text(&volume("photos", "x"), &checks, true)
+    };
+    let line = "    cat FILE.mvpart-*-of-0007 > FILE\n";
+    assert!(with(2).contains(line));
+    assert!(!with(0).contains("mvpart"));
+}
+
+#[test]
 fn it_names_both_lists_and_what_neither_has() {
-    let with = |checks| text(&volume("photos", "x"), &checks);
+    let with = |checks| text(&volume("photos", "x"), &checks, true);
     let both = with(mixed());
     for line in [
         "    sha256sum -c --quiet .mvcopy/SHA256SUMS\n    b3sum -c --quiet .mvcopy/B3SUMS\n",

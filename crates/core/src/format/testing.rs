@@ -137,6 +137,7 @@ pub(crate) fn item() -> impl Strategy<Value = Item> {
                         .then_some((major, minor)),
                     stored,
                     alias: None,
+                    part: None,
                 }
             },
         )
@@ -164,6 +165,7 @@ pub(crate) fn file(path: &[u8]) -> Item {
         rdev: None,
         stored: true,
         alias: None,
+        part: None,
     }
 }
 

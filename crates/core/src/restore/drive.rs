@@ -192,7 +192,10 @@ impl<'a> Restorer<'a> {
             .and_then(|()| check_path(&item.path))
             .and_then(|()| check_path(item.on_drive()))
             .map_err(Fail::Target)
-            .and_then(|()| self.make(placed, wanted));
+            .and_then(|()| match &wanted.whole {
+                None => self.make(placed, wanted),
+                Some(path) => self.part(placed, wanted, path),
+            });
         match made {
             Ok(()) => {
                 self.failures = 0;
@@ -274,11 +277,16 @@ impl<'a> Restorer<'a> {
             size: item.size,
             mtime: item.mtime,
             corrupt: false,
+            part_of: None,
         });
         Ok(())
     }
 
-    fn settle(&self, wanted: &Wanted, delivered: Option<crate::meta::Time>) -> Result<(), Fail> {
+    pub(super) fn settle(
+        &self,
+        wanted: &Wanted,
+        delivered: Option<crate::meta::Time>,
+    ) -> Result<(), Fail> {
         self.catalog
             .restore_settle(wanted.id, delivered)
             .map_err(Fail::Target)

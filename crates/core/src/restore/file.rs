@@ -66,7 +66,7 @@ impl Restorer<'_> {
         }
     }
 
-    fn open_file(&mut self, item: &Item, path: &[u8]) -> Result<OwnedFd, Fail> {
+    pub(super) fn open_file(&mut self, item: &Item, path: &[u8]) -> Result<OwnedFd, Fail> {
         let (dir, name) = self.source(item.on_drive())?;
         // Looked at first: to open a device may do something, and a fifo has nothing to give.
         let meta = sys::stat_at(dir, name)
@@ -193,7 +193,10 @@ impl Restorer<'_> {
         let dead = || Fail::Target(dead());
         let (mut pos, mut begun) = (0u64, 0u64);
         let mut data_end = if sparse && native { 0 } else { u64::MAX };
+        let progress = self.progress;
+        let part = progress.in_hand(path, meta.size);
         loop {
+            part.at(pos);
             if self.cancel.is_stopped() {
                 return Err(Fail::Cancelled);
             }
@@ -305,6 +308,7 @@ impl Restorer<'_> {
             size: 0,
             mtime: Time::default(),
             corrupt: true,
+            part_of: None,
         });
         Ok(())
     }

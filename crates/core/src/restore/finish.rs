@@ -108,6 +108,7 @@ fn set(
             rdev: None,
             stored: true,
             alias: None,
+            part: None,
         }),
         None => crate::meta::Meta { mode: PLAIN, ..now },
     };

@@ -12,6 +12,7 @@ pub mod drive;
 mod existing;
 mod file;
 pub mod finish;
+mod part;
 mod put;
 mod special;
 pub mod target;

@@ -127,7 +127,7 @@ impl Target {
             clear(dir.as_fd(), &path)?;
             sys::unlink(own.as_fd(), &place, true).at("removing", &path)?;
         }
-        Ok(())
+        self.resume_parts(catalog)
     }
 
     fn read_notes(&mut self, dir: BorrowedFd<'_>, catalog: &Catalog, path: &[u8]) -> Result<()> {
@@ -317,6 +317,11 @@ impl Target {
         sys::sync_file_system(self.root.as_fd())
             .at("flushing", &self.path)
             .map_err(|e| e.with_code(Code::DriveFailed))
+    }
+
+    /// The directory `.mvcopy` of the destination.
+    pub(super) fn own_dir(&self) -> &OwnedFd {
+        &self.own
     }
 
     /// Removes the private place; the destination is as the user expects it then.

@@ -13,6 +13,7 @@ use crate::cancel::CancelToken;
 use crate::engine::drive::{OWN, join};
 use crate::error::Result;
 use crate::meta::Kind;
+use crate::page;
 use crate::sys;
 use crate::volume::is_litter;
 
@@ -45,6 +46,9 @@ pub(super) fn find(
         };
         for (name, is_dir) in names {
             if dir.is_empty() && (name == OWN || is_litter(&name)) {
+                continue;
+            }
+            if dir.is_empty() && name == page::NAME && page::stands(root.as_fd()) {
                 continue;
             }
             let path = join(&dir, &name);

@@ -63,11 +63,16 @@ pub(super) fn by_look(expected: &Expected, look: &Look, window: u64) -> Judged {
 }
 
 fn file(expected: &Expected, meta: &Meta, window: u64) -> Judged {
+    if expected.timed && meta.size != expected.size {
+        // Nothing of it is read: it may be as large as somebody likes, and cannot be what is recorded.
+        let (is, was) = (meta.size, expected.size);
+        return bad(
+            Word::Changed,
+            format!("it has {is} bytes, {was} are recorded"),
+        );
+    }
     let changed = if !expected.timed {
         None
-    } else if meta.size != expected.size {
-        let (is, was) = (meta.size, expected.size);
-        Some(format!("it has {is} bytes, {was} are recorded"))
     } else if apart(expected, meta) > u128::from(window)
         && !is_kept(
             meta.mtime,

@@ -36,8 +36,8 @@ pub struct Options<'a> {
     pub threads: usize,
     /// List directories where another mount begins, but don't look into them. Default false.
     pub one_file_system: bool,
-    /// Take a directory `.mvcopy` at the root for a drive's own bookkeeping: it is unknown, and not looked
-    /// into. Default false.
+    /// Take a directory `.mvcopy` at the root for a drive's own bookkeeping, and a page of ours for one: they are
+    /// unknown, and not looked into. Default false.
     pub skip_own: bool,
     /// Which entries to leave out.
     pub filter: &'a Filter,

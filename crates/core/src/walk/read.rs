@@ -13,6 +13,7 @@ use super::worker::{End, Worker, is_out_of_descriptors};
 use crate::error::FileFault;
 use crate::filter::{Decision, Named, Scope};
 use crate::meta::Kind;
+use crate::page;
 use crate::progress::Progress;
 use crate::sys::{self, Looked};
 
@@ -259,7 +260,7 @@ impl Worker<'_> {
         }
         // With the directory's word for the kind, what a rule drops need not be looked at.
         if let Some(kind) = raw.kind
-            && self.leaves_out(here.job, &listing.path, name, kind == Kind::Dir)
+            && self.leaves_out(here, &listing.path, name, kind == Kind::Dir)
         {
             return Seen::Unknown {
                 dir: kind == Kind::Dir,
@@ -285,7 +286,7 @@ impl Worker<'_> {
         };
         let dir = looked.meta.kind == Kind::Dir;
         if raw.kind.is_none_or(|kind| (kind == Kind::Dir) != dir)
-            && self.leaves_out(here.job, &listing.path, name, dir)
+            && self.leaves_out(here, &listing.path, name, dir)
         {
             return Seen::Unknown { dir };
         }
@@ -302,8 +303,14 @@ impl Worker<'_> {
     }
 
     /// Whether a rule, or `skip_own`, leaves an entry out; counts it.
-    fn leaves_out(&mut self, job: &Job<'_>, dir_path: &[u8], name: &[u8], dir: bool) -> bool {
-        let own = self.options.skip_own && job.parent.is_none() && dir && name == OWN_NAME;
+    fn leaves_out(&mut self, here: &Here<'_, '_>, dir_path: &[u8], name: &[u8], dir: bool) -> bool {
+        let at_top = self.options.skip_own && here.job.parent.is_none();
+        let own = at_top
+            && if dir {
+                name == OWN_NAME
+            } else {
+                name == page::NAME && page::stands(here.fd)
+            };
         let out = own
             || !self.options.filter.is_empty() && {
                 self.path.clear();

@@ -24,7 +24,7 @@ pub fn tree(root: &Path) -> BTreeMap<Vec<u8>, Metadata> {
                 rel.push(b'/');
             }
             rel.extend_from_slice(entry.file_name().as_bytes());
-            if rel == b".mvcopy" {
+            if rel == b".mvcopy" || rel == b"START-HERE.html" {
                 continue;
             }
             let meta = std::fs::symlink_metadata(entry.path()).unwrap();

@@ -35,6 +35,7 @@ impl Place {
             rdev: None,
             stored: true,
             alias: None,
+            part: None,
         }
     }
 
@@ -153,6 +154,7 @@ fn a_hard_link_that_the_drive_could_not_hold_is_read_where_its_content_lies() {
     let link = Item {
         link: Some(NAMES[0].to_vec()),
         stored: false,
+        part: None,
         ..place.item(NAMES[0])
     };
     let second = Item {
