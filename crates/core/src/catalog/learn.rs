@@ -343,6 +343,8 @@ impl Catalog {
             link: None,
             rdev: entry.rdev,
             stored: true,
+            extra: None,
+            names: None,
             alias: entry.alias.clone(),
             part: entry.part,
         };

@@ -7,6 +7,7 @@
 
 pub mod aliases;
 pub mod aside;
+pub mod attributes;
 pub mod checked;
 pub mod content;
 pub mod copies;

@@ -37,6 +37,8 @@ impl Catalog {
             ino: 0,
             nlink: 1,
             rdev: 0,
+            changed: 0,
+            flags: 0,
         };
         while let Some(n) = path[at..].iter().position(|b| *b == b'/') {
             let end = at + n + 1;

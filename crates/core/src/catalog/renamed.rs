@@ -247,6 +247,7 @@ impl Catalog {
         if volumes.is_empty() {
             return Ok(false);
         }
+        self.look_at_attributes(to.dir, &to.name)?;
         // A copy of the set that did not hold it gets it under its new name.
         let held = match self.has_several_copies() {
             true => format!(" AND NOT ({})", self.nowhere()),

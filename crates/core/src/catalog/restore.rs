@@ -17,6 +17,7 @@ use super::volumes::Fate;
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::filter::search::{Patterns, Reading};
+use crate::format::extra::Extra;
 use crate::format::item::Item;
 use crate::format::part::Part;
 use crate::meta::{Kind, Time};
@@ -51,8 +52,10 @@ CREATE TABLE IF NOT EXISTS restore_have(
 CREATE INDEX IF NOT EXISTS restore_have_want ON restore_have(want);
 CREATE TABLE IF NOT EXISTS restore_dir(
   path BLOB PRIMARY KEY,
-  mode INTEGER, uid INTEGER, gid INTEGER, mtime INTEGER, mtime_ns INTEGER
+  mode INTEGER, uid INTEGER, gid INTEGER, mtime INTEGER, mtime_ns INTEGER,
+  extra BLOB                      -- extended attributes and ACLs, as in `placement`
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS restore_flag(path BLOB PRIMARY KEY, flags INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS restore_link(
   volume INTEGER NOT NULL,
   link BLOB NOT NULL,             -- the first name of the group on that volume
@@ -134,6 +137,8 @@ pub struct DirMeta {
     pub gid: u32,
     /// Last modification.
     pub mtime: Time,
+    /// Extended attributes and ACLs.
+    pub extra: Option<Box<Extra>>,
 }
 
 /// A file that can have further names.
@@ -527,12 +532,20 @@ impl Catalog {
             Some(m) => self
                 .conn
                 .prepare_cached(
-                    "INSERT INTO restore_dir VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(path) DO UPDATE SET \
+                    "INSERT INTO restore_dir VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT(path) DO UPDATE SET \
                      mode = excluded.mode, uid = excluded.uid, gid = excluded.gid, mtime = excluded.mtime, \
-                     mtime_ns = excluded.mtime_ns WHERE mode IS NULL OR (excluded.mtime, excluded.mtime_ns) >= \
+                     mtime_ns = excluded.mtime_ns, extra = excluded.extra WHERE mode IS NULL OR (excluded.mtime, excluded.mtime_ns) >= \
                      (restore_dir.mtime, restore_dir.mtime_ns)",
                 )?
-                .execute(params![path, m.mode, m.uid, m.gid, m.mtime.sec, m.mtime.nsec])?,
+                .execute(params![
+                    path,
+                    m.mode,
+                    m.uid,
+                    m.gid,
+                    m.mtime.sec,
+                    m.mtime.nsec,
+                    m.extra.as_ref().map(|extra| extra.to_bytes())
+                ])?,
         };
         Ok(())
     }
@@ -553,7 +566,7 @@ impl Catalog {
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Option<DirMeta>)>> {
         let mut stmt = self.conn.prepare_cached(
-            "SELECT path, mode, uid, gid, mtime, mtime_ns FROM restore_dir WHERE ?1 IS NULL OR path < ?1 \
+            "SELECT path, mode, uid, gid, mtime, mtime_ns, extra FROM restore_dir WHERE ?1 IS NULL OR path < ?1 \
              ORDER BY path DESC LIMIT ?2",
         )?;
         let rows = stmt.query_map(params![before, limit as i64], |r| {
@@ -568,6 +581,7 @@ impl Catalog {
                         sec: r.get(4)?,
                         nsec: r.get(5)?,
                     },
+                    extra: r.get_ref(6)?.as_blob_or_null()?.and_then(Extra::from_bytes),
                 }),
             };
             Ok((r.get(0)?, meta))
@@ -586,7 +600,43 @@ impl Catalog {
             uid: row.meta.uid,
             gid: row.meta.gid,
             mtime: row.meta.mtime,
+            extra: None,
         }))
+    }
+
+    /// Notes the flags that an entry of the destination is to get when all is done.
+    pub(crate) fn restore_note_flags(&self, path: &[u8], flags: u8) -> Result<()> {
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO restore_flag VALUES(?1, ?2)")?
+            .execute(params![path, flags])?;
+        Ok(())
+    }
+
+    /// The entry did not get its name.
+    pub(crate) fn restore_forget_flags(&self, path: &[u8]) -> Result<()> {
+        self.conn
+            .prepare_cached("DELETE FROM restore_flag WHERE path = ?1")?
+            .execute([path])?;
+        Ok(())
+    }
+
+    /// Entries of the destination that are to get flags: up to `limit` after `after`.
+    pub(crate) fn restore_flags(&self, after: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, u8)>> {
+        let mut stmt = self.conn.prepare_cached(
+            "SELECT path, flags FROM restore_flag WHERE path > ?1 ORDER BY path LIMIT ?2",
+        )?;
+        let rows = stmt.query_map(params![after, limit as i64], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How many entries of the destination had flags.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn restore_flagged(&self) -> Result<u64> {
+        Ok(self
+            .conn
+            .query_row("SELECT count(*) FROM restore_flag", [], |r| count(r, 0))?)
     }
 
     /// The file of a hard-link group of a volume that further names can be given to.

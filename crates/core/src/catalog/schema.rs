@@ -165,6 +165,10 @@ CREATE TABLE finding(
   checked INTEGER NOT NULL,       -- seconds since 1970
   PRIMARY KEY(volume, dir, name)
 ) WITHOUT ROWID;
+";
+
+/// Version 3: other names on the volumes, and checks.
+const OTHER_NAMES: &str = "
 -- Checks of whole volumes that this host knows of.
 CREATE TABLE verification(
   volume INTEGER NOT NULL,
@@ -173,19 +177,39 @@ CREATE TABLE verification(
   bad INTEGER NOT NULL,           -- entries that were not good
   PRIMARY KEY(volume, checked)
 ) WITHOUT ROWID;
-";
-
-/// Version 3, besides the tables of files in parts.
-const OTHER_NAMES: &str = "
 -- Its whole path on the volume, where the file system could not take the true one; else NULL.
 ALTER TABLE placement ADD COLUMN alias BLOB;
+";
+
+/// Version 3: what entries have besides.
+const ATTRIBUTES: &str = "
+-- Extended attributes, ACLs and flags: what a volume has, in the form of `Extra::to_bytes`.
+ALTER TABLE placement ADD COLUMN extra BLOB;
+ALTER TABLE entry ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;  -- its ctime in nanoseconds, 0 = unknown
+ALTER TABLE entry ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;    -- immutable 1, append-only 2, no dump 4
+-- Entries whose ctime has changed and nothing else that a walk sees: their attributes are to be looked at.
+CREATE TABLE attribute_look(dir INTEGER NOT NULL, name BLOB NOT NULL, PRIMARY KEY(dir, name)) WITHOUT ROWID;
+-- Placements whose attributes are not, or perhaps not, those that the source has.
+CREATE TABLE attribute(
+  dir INTEGER NOT NULL,
+  name BLOB NOT NULL,
+  volume INTEGER NOT NULL,
+  PRIMARY KEY(dir, name, volume)
+) WITHOUT ROWID;
+-- What owners (0) and groups (1) are called, by whoever told first.
+CREATE TABLE owner(
+  is_group INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  name BLOB NOT NULL,
+  PRIMARY KEY(is_group, id)
+) WITHOUT ROWID;
 ";
 
 /// The steps that make a catalog of version N + 1 out of one of version N, by N.
 const STEPS: [&[&str]; VERSION as usize] = [
     &[TABLES],
     &[SET_THAT_LASTS],
-    &[OTHER_NAMES, super::parts::TABLES],
+    &[OTHER_NAMES, super::parts::TABLES, ATTRIBUTES],
 ];
 
 /// Sets what every connection needs.

@@ -247,6 +247,8 @@ fn item_of(
         link: None,
         rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
         stored: true,
+        extra: None,
+        names: None,
         alias: None,
         part: None,
     };

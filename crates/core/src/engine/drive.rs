@@ -175,6 +175,8 @@ impl Drive {
             Err(e) => return Err(e).at("making", &tmp_path),
         }
         let tmp = sys::open_dir_beneath(own.as_fd(), b"tmp", true).at("opening", &tmp_path)?;
+        // What is made in it is to have no other ACL than its own.
+        sys::drop_default_acl(tmp.as_fd());
         if !spec.known {
             // The identity first: a journal without one could be anybody's, and nobody would touch the drive.
             refuse_strange_journal(own.as_fd(), &spec.path)?;

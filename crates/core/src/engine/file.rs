@@ -17,11 +17,12 @@ use super::part::Range;
 use crate::cancel::CancelToken;
 use crate::catalog::place::Key;
 use crate::error::{Error, FileError, FileFault, IoContext};
+use crate::format::extra::Extra;
 use crate::format::item::{Algorithm, Digest, Item};
 use crate::format::part::Part;
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
-use crate::sys;
+use crate::sys::{self, Lost, On};
 
 /// A source's root, held open for as long as a volume is written.
 #[derive(Debug)]
@@ -401,14 +402,16 @@ impl<'a> Copier<'a> {
                 (fresh.uid, fresh.gid) = (after.uid, after.gid);
             }
         }
-        if !sys::copy_xattrs(from.as_fd(), to.as_fd()) {
-            *self.losses.entry("extended attributes").or_default() += 1;
-        }
+        let (xattrs, unread) = match work.expected.as_ref().and_then(|i| i.extra.as_ref()) {
+            Some(extra) => (extra.xattrs.clone(), Lost::default()),
+            None => sys::read_xattrs(On::Open(from.as_fd())),
+        };
+        let lost = sys::write_xattrs(On::Open(to.as_fd()), &xattrs, true);
         let owned = sys::set_metadata(to.as_fd(), Some(&fresh), &after)
             .at("setting owner, mode and times of", &work.path)
             .map_err(Fail::Target)?;
         if !owned {
-            *self.losses.entry("owners").or_default() += 1;
+            *self.losses.entry(Loss::OWNERS).or_default() += 1;
         }
         sys::close(to)
             .at("closing", &work.path)
@@ -416,6 +419,8 @@ impl<'a> Copier<'a> {
         let mut made = item(work, &after);
         made.size = written;
         made.digest = digest;
+        made.extra = Extra::of(xattrs, after.flags);
+        self.note_lost(unread, lost, made.extra.is_some());
         made.part = work.range.as_ref().map(|range| Part {
             digest: whole.or(range.part.digest),
             ..range.part
@@ -423,9 +428,53 @@ impl<'a> Copier<'a> {
         if let Some(item) = &work.expected {
             // By its record it may belong to a group of names.
             made.link = item.link.clone();
+            if item.extra.is_some() {
+                made.extra = item.extra.clone();
+            }
         }
         Ok(Made::Ready(Box::new(made), after))
     }
+}
+
+impl Copier<'_> {
+    /// Counts what attributes could not be read, or not be set; `recorded`: the manifest has those that were read.
+    pub(super) fn note_lost(&mut self, unread: Lost, unset: Lost, recorded: bool) {
+        let mut note = |what| *self.losses.entry(what).or_default() += 1;
+        if !unread.is_none() {
+            note(Loss::UNREAD);
+        }
+        match recorded {
+            _ if unset.is_none() => {}
+            false => note(Loss::TOO_MUCH),
+            true => {
+                if unset.acls {
+                    note(Loss::ACLS);
+                }
+                if unset.others {
+                    note(Loss::ATTRIBUTES);
+                }
+            }
+        }
+    }
+}
+
+/// What a drive's file system, or whoever runs this, may not be able to keep: words for the report. All but the
+/// last two stand in the manifest, from which a restore brings them back.
+pub struct Loss;
+
+impl Loss {
+    /// Whether what these words stand for is in the manifest.
+    pub fn is_recorded(words: &str) -> bool {
+        words != Loss::UNREAD && words != Loss::TOO_MUCH
+    }
+
+    pub(super) const OWNERS: &'static str = "owners";
+    pub(super) const SPECIAL: &'static str = "links, fifos, sockets or devices";
+    pub(super) const ACLS: &'static str = "ACLs";
+    pub(super) const ATTRIBUTES: &'static str = "extended attributes";
+    pub(super) const UNREAD: &'static str = "extended attributes that could not be read";
+    pub(super) const TOO_MUCH: &'static str =
+        "extended attributes of more than 128 KiB, for which the manifest has no room either";
 }
 
 /// Whether a file that was read is what a record says: by the digest, where there is one by this algorithm, else
@@ -456,6 +505,8 @@ pub(super) fn item(work: &Work, meta: &Meta) -> Item {
         link: None,
         rdev: None,
         stored: true,
+        extra: Extra::of(Vec::new(), meta.flags),
+        names: None,
         alias: work.alias.clone(),
         part: None,
     }

@@ -11,6 +11,7 @@
 pub mod adopt;
 pub mod apply;
 mod aside;
+pub mod attributes;
 mod ballast;
 pub mod checksum;
 pub mod close;
@@ -30,6 +31,7 @@ mod namer;
 pub mod names;
 pub mod origin;
 pub(crate) mod own;
+mod ownernames;
 pub mod part;
 mod pool;
 mod probe;

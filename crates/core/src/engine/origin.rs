@@ -177,6 +177,8 @@ pub(super) fn meta_of(item: &Item) -> Meta {
         rdev: item
             .rdev
             .map_or(0, |(major, minor)| rustix::fs::makedev(major, minor)),
+        changed: 0,
+        flags: item.extra.as_ref().map_or(0, |extra| extra.flags),
     }
 }
 

@@ -196,8 +196,7 @@ impl Spool<'_> {
         let to = sys::create_new(parent.as_fd(), name).at("creating", &whole)?;
         let copied = self.copy(item, from.as_fd(), &to, &whole)?;
         if copied.is_ok() {
-            // As far as the host's file system takes them.
-            let _ = sys::copy_xattrs(from.as_fd(), to.as_fd());
+            // Attributes and ACLs are in the record, and come from there.
             rustix::fs::futimens(&to, &sys::timestamps(meta.mtime))
                 .map_err(std::io::Error::from)
                 .at("setting the time of", &whole)?;

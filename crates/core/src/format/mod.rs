@@ -9,6 +9,7 @@
 //! of a known field raises the version, and a newer version is refused in words.
 
 pub mod date;
+pub mod extra;
 pub mod item;
 pub mod jobfile;
 pub mod journal;

@@ -152,6 +152,8 @@ mod tests {
             stored: true,
             alias: None,
             part: Some(part),
+            extra: None,
+            names: None,
         }
     }
 

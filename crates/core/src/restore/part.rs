@@ -28,7 +28,7 @@ use crate::format::item::{Algorithm, Digest, Item, check_path};
 use crate::format::part::Part;
 use crate::meta::Kind;
 use crate::progress::Progress;
-use crate::sys;
+use crate::sys::{self, On};
 
 /// The file that a part belongs to, as the part's record tells.
 fn whole_item(path: &[u8], item: &Item, part: &Part) -> Item {
@@ -157,8 +157,12 @@ impl Restorer<'_> {
         let on_drive = self.on_drive(&item.path);
         let from = self.open_file(item, &on_drive)?;
         self.copy_part(item, part, &from, &to, &on_drive)?;
-        if !sys::copy_xattrs(from.as_fd(), to.as_fd()) && first {
-            self.outcome.attributes_lost += 1;
+        // Those that the manifest has are set when the file is whole.
+        if item.extra.is_none() {
+            let (xattrs, unread) = sys::read_xattrs(On::Open(from.as_fd()));
+            let unset = sys::write_xattrs(On::Open(to.as_fd()), &xattrs, true);
+            let lost = !unread.is_none() || !unset.is_none();
+            self.outcome.attributes_lost += u64::from(lost && first);
         }
         self.pending_bytes = self.pending_bytes.saturating_add(item.size);
         self.pending_names += 2 * path.len();
@@ -336,6 +340,8 @@ impl Restorer<'_> {
                 sys::rename(own, own_name, dir.as_fd(), &name, replace)
             })
             .at("giving its name to", &path)
+            .map_err(Fail::Target)?;
+        self.note_flags(whole, &join(parent, &name))
             .map_err(Fail::Target)?;
         Ok(beside)
     }

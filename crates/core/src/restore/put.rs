@@ -79,6 +79,7 @@ impl Restorer<'_> {
                 Err(e) => {
                     self.target.drop_temp(one.temp);
                     self.catalog.restore_forget_link(&one.dest)?;
+                    self.catalog.restore_forget_flags(&one.dest)?;
                     if one.id != 0 {
                         self.catalog.restore_settle(one.id, None)?;
                     }

@@ -77,6 +77,8 @@ impl Target {
         let place_path = join(&own_path, &place);
         sys::make_dir(own.as_fd(), &place).at("making", &place_path)?;
         let tmp = sys::open_dir_beneath(own.as_fd(), &place, true).at("opening", &place_path)?;
+        // What is made in it is to have no other ACL than its own.
+        sys::drop_default_acl(tmp.as_fd());
         // A file system without locks has nobody else to tell from.
         let _ = flock(&tmp, FlockOperation::NonBlockingLockExclusive);
         let notes = sys::create_new(tmp.as_fd(), NOTES).at("creating", &place_path)?;

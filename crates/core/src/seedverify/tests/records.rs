@@ -34,6 +34,8 @@ impl Place {
             link: None,
             rdev: None,
             stored: true,
+            extra: None,
+            names: None,
             alias: None,
             part: None,
         }
@@ -205,7 +207,7 @@ fn the_catalog_tells_which_drive_has_it() {
         )
     };
     let placement = "INSERT INTO placement VALUES(7, CAST('one' AS BLOB), 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-                     NULL, NULL, NULL, 0, 1, NULL)";
+                     NULL, NULL, NULL, 0, 1, NULL, NULL)";
     for sql in [
         dir,
         &entry(1, "a/", 1, 7),
