@@ -120,7 +120,7 @@ for (const kind of ['tmpfs', 'ext4', 'xfs', 'btrfs', 'exfat', 'ntfs'] as FileSys
     const copied = await host.run([source, '-o', drive.path, '--json', '--keep'])
     ended(t, copied, 0)
     t.is(events(copied, 'plan')[0]?.files, COUNT)
-    t.is(events(copied, 'summary')[0]?.files, COUNT)
+    t.is(events(copied, 'summary')[0]?.written.files, COUNT)
     t.is(filesOn(drive.path), COUNT, 'files landed')
     t.is(wrongSums(drive), '')
     drive.fs !== 'tmpfs' && drive.unmount()
@@ -128,7 +128,7 @@ for (const kind of ['tmpfs', 'ext4', 'xfs', 'btrfs', 'exfat', 'ntfs'] as FileSys
     const env = { TZ: 'America/New_York' }
     const again = await host.run([source, '-o', drive.path, '--json', '--keep'], { env })
     ended(t, again, 0)
-    t.is(events(again, 'summary')[0]?.files, 0, 'the second run copies nothing')
+    t.is(events(again, 'summary')[0]?.written.files, 0, 'the second run copies nothing')
     const checked = await host.run(['verify', '-o', drive.path, '--json'], { env })
     ended(t, checked, 0)
     const to = newPlace()
@@ -175,7 +175,7 @@ test('spellings that exFAT takes for one stay apart, also from what stands there
   put(source, 'photo.jpg', 'another', 1_700_000_100)
   const later = await host.run([source, '-o', drive.path, '--json', '--delete'])
   ended(t, later, 0)
-  t.like(events(later, 'summary')[0], { files: 1, renamed: 1 }, later.stdout)
+  t.like(events(later, 'summary')[0], { written: { files: 1, bytes: 7 }, renamed: 1 }, later.stdout)
   const after = fs.readdirSync(drive.path).filter((name) => name !== '.mvcopy')
   t.is(after.length, 6, after.join())
   t.true(after.includes('c‛？d'), after.join())
@@ -207,7 +207,7 @@ for (const kind of ['exfat', 'ntfs'] as FileSystem[]) {
       delete process.env.TZ
       const again = await host.run([source, '-o', drive.path, '--json'], { env: { TZ } })
       ended(t, again, 0)
-      t.is(events(again, 'summary')[0]?.files, 0)
+      t.is(events(again, 'summary')[0]?.written.files, 0)
       const checked = await host.run(['verify', '-o', drive.path], { env: { TZ } })
       ended(t, checked, 0)
     }

@@ -17,6 +17,9 @@ const FIRST: i64 = i32::MIN as i64;
 const FAT_FIRST: i64 = 315_532_800;
 const FAT_LAST: i64 = 4_354_819_199;
 
+/// 128 years of 365.25 days.
+const FAT_ROUND: i64 = 128 * 31_557_600;
+
 /// FAT's steps.
 const FAT_STEP: i64 = 2;
 
@@ -47,8 +50,8 @@ fn is_kept_on_windows(found: i64, set: i64) -> bool {
         return true;
     }
     if set > FAT_LAST {
-        // exfat-fuse counts on from 0 after 32 bits.
-        let wrapped = set.wrapping_sub(found).rem_euclid(1 << 32);
+        // The year has 7 bits: exfat-fuse begins again with 1980.
+        let wrapped = set.wrapping_sub(found).rem_euclid(FAT_ROUND);
         if near(found, FAT_LAST, ZONES as u64) || wrapped <= FAT_STEP {
             return true;
         }
@@ -108,7 +111,8 @@ mod tests {
             (-1, 315_532_800),
             (-12_000_000_000, 315_532_800),
             (0, 315_532_800),
-            (8_589_934_592, 0),
+            (8_589_934_592, 511_188_992),
+            (17_179_869_184, 1_022_377_984),
             (8_589_934_592, 4_354_819_198),
             (-8_589_934_592, -8_589_934_591),
         ] {

@@ -154,7 +154,7 @@ impl Restorer<'_> {
                 .at("sizing a file in", &self.target.path)
                 .map_err(Fail::Target)?;
         }
-        let on_drive = self.on_drive(&item.path);
+        let on_drive = self.on_drive(item.on_drive());
         let from = self.open_file(item, &on_drive)?;
         self.copy_part(item, part, &from, &to, &on_drive)?;
         // Those that the manifest has are set when the file is whole.
