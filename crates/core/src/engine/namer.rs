@@ -26,6 +26,9 @@ const MOST_NAMES: usize = 1 << 19;
 /// Bytes of paths of directories that are kept at once.
 const MOST_PATHS: usize = 8 << 20;
 
+/// Our own page at the root of a drive.
+const PAGE: &[u8] = b"START-HERE.html";
+
 /// Whose a name is that is none of ours.
 const NOBODY: u64 = 0;
 
@@ -266,6 +269,11 @@ impl Namer {
                 true
             })
         });
+        if above.is_empty() {
+            // It is written when the drive is closed.
+            let (spelling, exact) = self.hashes(PAGE);
+            taken.entry(spelling).or_insert((NOBODY, exact));
+        }
         // What is no directory, or cannot be listed, is told of when something is to be written there.
         drop(listed);
         self.taken_names += taken.len();
