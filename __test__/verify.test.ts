@@ -91,24 +91,75 @@ rootTest(
   },
 )
 
-rootTest('sixty random flips are found by verify and by sha256sum -c alike', async (t) => {
-  const { host, drive } = await place(t)
-  const random = new Random(Number(process.env.MVCOPY_SEED ?? 20261124))
-  const names = ['a/one', 'a/two', 'b/three']
-  for (let n = 0; n < 60; n += 1) {
-    const name = names[n % names.length] as string
-    const file = path.join(drive.path, name)
-    const at = random.below(fs.statSync(file).size)
-    const bit = random.below(8)
-    flip(file, at, bit)
-    const run = await host.run(['verify', '-o', drive.path, '--json'])
-    t.is(run.code, 1, `${name}, bit ${bit} of byte ${at}`)
-    t.deepEqual(found(run), [`corrupt ${name}`])
-    t.regex(wrongSums(drive), new RegExp(name))
-    flip(file, at, bit)
+rootTest('two hundred random flips are found and named, and sha256sum -c agrees', async (t) => {
+  const seed = Number(process.env.MVCOPY_SEED ?? Date.now() % 1_000_000_000)
+  t.log(`MVCOPY_SEED=${seed}`)
+  const random = new Random(seed)
+  const host = makeHost()
+  const names = Array.from({ length: 190 }, (_, n) => `d${n % 7}/file ${n}`).sort()
+  const sizes = names.map((name) => [name, 1 + random.below(9000)] as const)
+  const source = makeSource(Object.fromEntries(sizes))
+  const drive = makeDrive({ size: 32 * MiB })
+  ended(t, await host.run([source, '-o', drive.path]), 0)
+  const check = async (what: string): Promise<string[]> => {
+    const run = await host.run(['verify', '-o', drive.path, '--restart', '--json'])
+    t.is(run.code, 1, `${what}, MVCOPY_SEED=${seed}: ${run.stderr}`)
+    return found(run)
   }
-  ended(t, await host.run(['verify', '-o', drive.path]), 0)
+  // Many at a time: each file has one flip of its own.
+  const undo = names.map((name) => {
+    const file = path.join(drive.path, name)
+    const [at, bit] = [random.below(fs.statSync(file).size), random.below(8)]
+    flip(file, at, bit)
+    return () => flip(file, at, bit)
+  })
+  t.deepEqual((await check('data')).sort(), names.map((name) => `corrupt ${name}`).sort())
+  const failed = wrongSums(drive)
+    .split('\n')
+    .flatMap((line) => /^(.*): FAILED$/.exec(line)?.[1] ?? [])
+  t.deepEqual(failed.sort(), names)
+  for (const back of undo) back()
+  t.is(wrongSums(drive), '')
+  await ownFlips(t, random, drive, ['volume.json', 'SHA256SUMS', 'catalog.jsonl'], check)
+  await ownFlips(t, random, drive, ['manifest.jsonl'], check)
+  ended(t, await host.run(['verify', '-o', drive.path, '--restart']), 0)
+  // A journal is there while a run goes on, and after one that was broken off.
+  for (let n = 0; n < 6; n += 1) fs.writeFileSync(path.join(source, `d0/new ${n}`), `${n}`)
+  const inject = 'inject=renameat2:signal=SIGKILL:when=3'
+  const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=renameat2', '-e', inject]
+  await host.run([source, '-o', drive.path, '-w', '1'], { under })
+  t.true(fs.existsSync(path.join(drive.path, '.mvcopy/journal.log')))
+  ended(t, await host.run(['verify', '-o', drive.path, '--restart', '--one-way']), 0)
+  await ownFlips(t, random, drive, ['journal.log'], check)
 })
+
+/** Four rounds of one flip in each of these files of ours, all of them put back. */
+async function ownFlips(
+  t: ExecutionContext,
+  random: Random,
+  drive: Drive,
+  names: readonly string[],
+  check: (what: string) => Promise<string[]>,
+): Promise<void> {
+  const own = path.join(drive.path, '.mvcopy')
+  for (let round = 0; round < 4; round += 1) {
+    const before = names.map((name) => [name, fs.readFileSync(path.join(own, name))] as const)
+    const volume = fs.readFileSync(path.join(own, 'volume.json'))
+    const where = before.map(([name, bytes]) => {
+      const [at, bit] = [random.below(bytes.length), random.below(8)]
+      flip(path.join(own, name), at, bit)
+      return `bit ${bit} of byte ${at} of ${name}`
+    })
+    const told = (await check(where.join(', '))).filter((line) => line.startsWith('damaged'))
+    t.deepEqual(
+      told.sort(),
+      names.map((name) => `damaged .mvcopy/${name}`).sort(),
+      where.join(', '),
+    )
+    for (const [name, bytes] of before) fs.writeFileSync(path.join(own, name), bytes)
+    fs.writeFileSync(path.join(own, 'volume.json'), volume)
+  }
+}
 
 rootTest('a file that cannot be read is told, and the others are checked', async (t) => {
   const { host, drive } = await place(t)

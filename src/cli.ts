@@ -8,6 +8,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Cli, type CommandClass } from 'clipanion'
+import { nameBytes } from './bytes.js'
 import { AdoptCommand } from './commands/adopt.js'
 import { type CommandFacts, RunCommand } from './commands/base.js'
 import { CompletionCommand } from './commands/completion.js'
@@ -96,7 +97,7 @@ async function dispatch(args: readonly string[], context: Context): Promise<Exit
 /** A first word that is nearly a command and nothing else is a slip, not a source. */
 async function checkCommand(word: string | undefined, { cwd }: Context): Promise<void> {
   if (word === undefined || /^-|\//.test(word) || isCommand(word)) return
-  if (existsSync(resolve(cwd, word))) return
+  if (existsSync(nameBytes(resolve(cwd, word)))) return
   const { nearest } = await import('./suggest.js')
   const near = nearest(
     word,

@@ -4,12 +4,13 @@
  * Compared are kind, content, mode, owner, modification time in nanoseconds, symlink targets, device
  * numbers, hard-link groups and holes. One side may be several roots (the drives) that are taken
  * together: a directory may stand on several of them and must be right on each, anything else may
- * stand on one only. ACLs and xattrs are not compared here; `rsyncDiff` looks at them.
+ * stand on one only. Extended attributes, ACLs and file flags are compared where that is asked for.
  */
 
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import type { ExecutionContext } from 'ava'
+import { attributesOf, attributesText } from './attributes.js'
 import { printable } from './bytes.js'
 import { sh, tempDir } from './temp.js'
 import { type Seen, walk } from './walk.js'
@@ -25,6 +26,8 @@ export interface CompareOptions {
   mtimeWindowNs?: bigint
   /** Also compare mode, owner and time of the roots themselves? Default false. */
   roots?: boolean
+  /** Also compare extended attributes and ACLs, and with `flags` the file flags, too? Default false. */
+  attributes?: boolean | 'flags'
 }
 
 /** What a drive has at its root that no source has. */
@@ -44,8 +47,8 @@ export function differences(
   right: string | readonly string[],
   options: CompareOptions = {},
 ): string[] {
-  const ours = union(left)
-  const theirs = union(right)
+  const ours = union(left, options)
+  const theirs = union(right, options)
   const found = [...ours.doubled, ...theirs.doubled]
   for (const [key, [expected]] of ours.entries) {
     const standing = theirs.entries.get(key)
@@ -58,6 +61,10 @@ export function differences(
     for (const actual of standing) {
       for (const what of differs(expected, actual, options))
         found.push(`${name(expected)}: ${what}`)
+      const attributes = [expected, actual].map((entry) => entry.attributes ?? '')
+      if (attributes[0] !== attributes[1]) {
+        found.push(`${name(expected)}: attributes: ${attributes.join(' ≠ ')}`)
+      }
     }
     if (options.without?.includes('links')) continue
     const [first, second] = [ours.group(expected), theirs.group(standing[0] as Seen)]
@@ -85,12 +92,13 @@ export function assertUnionEquals(
 /**
  * Lists what rsync would still have to do to make the drives equal the source, by content, ACLs,
  * xattrs and nanoseconds. The drives are joined by a read-only overlayfs, so this needs root.
- * The line of the root itself is left out unless `roots` is asked for.
+ * The line of the root itself is left out unless `roots` is asked for; `exclude`: names at the root that
+ * rsync cannot go into.
  */
 export function rsyncDiff(
   source: string,
   drives: readonly (string | { path: string })[],
-  { roots = false } = {},
+  { roots = false, exclude = [] as readonly string[] } = {},
 ): string[] {
   const lower = drives.map((drive) => (typeof drive === 'string' ? drive : drive.path))
   const joined = lower.length === 1 ? (lower[0] as string) : tempDir('union')
@@ -99,8 +107,10 @@ export function rsyncDiff(
     sh('mount', '-t', 'overlay', 'overlay', '-o', `ro,lowerdir=${lower.join(':')}`, joined)
   }
   try {
-    const excludes = ownNames.map((own) => `--exclude=/${own}`)
-    const flags = ['-aHAXSnc', '--modify-window=-1', '--delete', '-i', ...excludes]
+    const excludes = [...ownNames, ...exclude].map((name) => `--exclude=/${name}`)
+    // XFS shows root its ACLs a second time, as attributes in a form of its own.
+    const xattrs = ['--filter=-x system.*', '--filter=-x trusted.SGI_ACL_*']
+    const flags = ['-aHAXSnc', '--modify-window=-1', '--delete', '-i', ...xattrs, ...excludes]
     const run = spawnSync('rsync', [...flags, `${source}/`, `${joined}/`], {
       encoding: 'latin1',
       maxBuffer: 1 << 28,
@@ -113,23 +123,34 @@ export function rsyncDiff(
   }
 }
 
+/** An entry with its attributes, where these are compared. */
+interface Entry extends Seen {
+  attributes?: string
+}
+
 interface Union {
   /** By path as latin1 text, which is one character a byte: all the entries that stand there. */
-  entries: Map<string, Seen[]>
+  entries: Map<string, Entry[]>
   /** Complaints about entries that stand on two roots though they are no directories. */
   doubled: string[]
   /** The first path of the hard-link group that an entry belongs to. */
   group(entry: Seen): string
 }
 
-function union(roots: string | readonly string[]): Union {
-  const entries = new Map<string, Seen[]>()
+function union(roots: string | readonly string[], { attributes }: CompareOptions): Union {
+  const entries = new Map<string, Entry[]>()
   const firstOf = new Map<string, string>()
   const doubled: string[] = []
   for (const root of typeof roots === 'string' ? [roots] : roots) {
     if (!fs.existsSync(root)) continue
-    for (const entry of walk(root, { ignore: ownNames })) {
-      const key = entry.path.toString('latin1')
+    const known = attributes ? attributesOf(root) : undefined
+    for (const seen of walk(root, { ignore: ownNames })) {
+      const key = seen.path.toString('latin1')
+      const entry: Entry = { ...seen }
+      if (known !== undefined) {
+        const of = known.get(key)
+        entry.attributes = attributesText(of && attributes !== 'flags' ? { ...of, flags: '' } : of)
+      }
       const others = entries.get(key)
       if (others?.some((other) => other.kind !== 'directory' || entry.kind !== 'directory')) {
         doubled.push(`on two drives: ${name(entry)} (${entry.kind})`)

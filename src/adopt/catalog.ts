@@ -6,6 +6,7 @@
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { nameBytes } from '../bytes.js'
 import type { RunContext } from '../context.js'
 import { UserError, usageError } from '../errors.js'
 import { Exit } from '../exit.js'
@@ -40,7 +41,7 @@ export async function openFor(
     options.catalog === undefined
       ? placeFor(set, context)
       : path.resolve(context.cwd, options.catalog)
-  if (existsSync(file)) {
+  if (existsSync(nameBytes(file))) {
     const catalog = await openSound(file, set, context)
     if (catalog !== undefined) return { catalog, created: false }
   }

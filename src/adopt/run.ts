@@ -8,6 +8,7 @@
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { nameBytes } from '../bytes.js'
 import type { RunContext } from '../context.js'
 import type { CopyOptions } from '../copy/options.js'
 import { UserError, usageError } from '../errors.js'
@@ -134,6 +135,7 @@ async function compareOthers(
     sizeOnly: false,
     modifyWindow: 0,
     pack: false,
+    splitLarge: false,
     keepTogether: 0,
     copies: undefined,
     yes: false,
@@ -177,7 +179,7 @@ function knownSet(
 }
 
 function peeked(file: FsName): Found[] {
-  if (!existsSync(file)) return []
+  if (!existsSync(nameBytes(file))) return []
   try {
     return [{ file, ...peekCatalog(file) }]
   } catch (error) {

@@ -120,6 +120,10 @@ export class CopyCommand extends RunCommand {
   pack = Option.Boolean('--pack', false, {
     description: 'use as few drives as possible, instead of keeping to the order of paths',
   })
+  splitLarge = Option.Boolean('--split-large', false, {
+    description:
+      'write a file that fits on no drive in parts, NAME.mvpart-0001-of-0007, over as many drives as it takes',
+  })
   keepTogether = Option.String('--keep-together', {
     validator: isDepth,
     description:
@@ -300,6 +304,7 @@ export class CopyCommand extends RunCommand {
       maxDelete: this.maxDelete,
       volumeSizes: this.volumeSizes.map(volumeSize),
       pack: this.pack,
+      splitLarge: this.splitLarge,
       keepTogether: this.keepTogether ?? 0,
       copies: this.copies,
       flatten: this.flatten,
@@ -433,6 +438,7 @@ export class CopyCommand extends RunCommand {
         '--modify-window': this.modifyWindow !== undefined,
         '--volume-size': this.volumeSizes.length > 0,
         '--pack': this.pack,
+        '--split-large': this.splitLarge,
         '--keep-together': this.keepTogether !== undefined,
         '--copies': this.copies !== undefined,
         '--verify-writes': this.verifyWrites,

@@ -6,7 +6,7 @@ import { Exit, type ExitCode } from '../exit.js'
 import type { RepairOptions } from '../repair/options.js'
 import type { CommandFacts } from './base.js'
 import { SET_VALUES, SetCommand } from './set.js'
-import { pathList } from './values.js'
+import { pathList, pathOption } from './values.js'
 
 export class RepairCommand extends SetCommand {
   static override paths = [['repair']]
@@ -16,7 +16,7 @@ export class RepairCommand extends SetCommand {
     details: `
       What "multivolumecopy verify" found corrupt, unreadable or missing comes back as it was recorded: from the sources where they still have that content, else from another drive of the set that holds it too (--copies). Only content with the recorded digest counts. It is written as every copy is, read back from the drive, and the finding is cleared then.
 
-      Other drives are looked for at --from and where they were mounted last; at a terminal they are asked for, one at a time. Both drives have to be mounted at the same time.
+      Other drives are looked for at --from and where they were mounted last; at a terminal they are asked for, one at a time. Where only one drive can be in at a time, put the other one in the place of this one when it is asked for: what is needed is kept on this computer until this one is back.
 
       Files that were changed on the drive are left alone. At a terminal it asks once; --set-aside says yes beforehand: what was backed up comes back, and the changed version is kept beside it as NAME.mvcopy-changed.
 
@@ -31,7 +31,7 @@ export class RepairCommand extends SetCommand {
 
   static readonly facts: CommandFacts = {
     forms: ['repair -o OUTPUT [--from OTHER...] [OPTION...]'],
-    values: { ...SET_VALUES, '--output': 'OUTPUT', '--from': 'OTHER' },
+    values: { ...SET_VALUES, '--output': 'OUTPUT', '--from': 'OTHER', '--spool': 'DIR' },
     exits: [
       Exit.ok,
       Exit.differences,
@@ -47,6 +47,9 @@ export class RepairCommand extends SetCommand {
 
   from = Option.Array('--from', [], {
     description: 'where another drive of the set is mounted; it is only read',
+  })
+  spool = Option.String('--spool', {
+    description: 'where that is kept meanwhile; default: the state directory',
   })
   setAside = Option.Boolean('--set-aside', false, {
     description:
@@ -69,6 +72,7 @@ export class RepairCommand extends SetCommand {
       catalog,
       from: pathList('--from', this.from),
       setAside: this.setAside,
+      spool: pathOption('--spool', this.spool),
       dryRun: this.dryRun,
       json: this.json,
     }

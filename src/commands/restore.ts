@@ -71,6 +71,9 @@ export class RestoreCommand extends RunCommand {
   keepBad = Option.Boolean('--keep-bad', false, {
     description: 'keep a bad copy beside its place, as NAME.mvcopy-corrupt',
   })
+  flags = Option.Boolean('--flags', false, {
+    description: 'set the immutable, append-only and no-dump flags again (root)',
+  })
   setName = Option.String('--set', { description: 'the name of the set' })
   catalog = Option.String('--catalog', { description: "the file that holds the set's catalog" })
   patterns = Option.Rest({ name: 'PATH' })
@@ -100,6 +103,7 @@ export class RestoreCommand extends RunCommand {
       catalog: pathOption('--catalog', this.catalog),
       existing: this.existing(),
       keepBad: this.keepBad,
+      flags: this.flags,
       dryRun: this.dryRun,
     }
   }

@@ -28,6 +28,8 @@ export class VerifyCommand extends SetCommand {
 
       Patterns limit it, as in where; --since and --sample check a part. A part never counts as a check of the drive. A check that was stopped goes on with the same command.
 
+      With --against-source each file is also read in the source that it came from. What the source changed or removed since is listed and is no difference; other content under the same size and time is one, and the checksum tells on which side the damage is.
+
       A check in the session in which the drive was written may read from memory: unmount or unplug the drive first for a better one.
     `,
     examples: [
@@ -38,6 +40,7 @@ export class VerifyCommand extends SetCommand {
       ],
       ['What was not checked for a year', '$0 verify -o /mnt/usb --since 365'],
       ['Some files', '$0 verify -o /mnt/usb "*.ogg" letters/'],
+      ['With the source beside it', '$0 verify -o /mnt/usb --against-source'],
       ['With a list of what is not good', '$0 verify -o /mnt/usb --report bad.txt'],
     ],
   })
@@ -45,7 +48,7 @@ export class VerifyCommand extends SetCommand {
   static readonly facts: CommandFacts = {
     forms: ['verify -o OUTPUT [PATTERN...] [OPTION...]'],
     values: { ...SET_VALUES, ...LISTS, '--since': 'DAYS', '--sample': 'N%', '--workers': 'N' },
-    exits: [...SET_EXITS, Exit.differences],
+    exits: [...SET_EXITS, Exit.differences, Exit.guard],
   }
 
   since = Option.String('--since', {
@@ -62,6 +65,9 @@ export class VerifyCommand extends SetCommand {
   })
   workers = Option.String('-w,--workers', {
     description: 'files read at once; default: 4, and 1 on a rotating drive',
+  })
+  againstSource = Option.Boolean('--against-source', false, {
+    description: 'compare with the source, too: size, time and content',
   })
   report = Option.String('--report', { description: 'write what is not good: word, tab, path' })
   match = Option.String('--match', { description: 'write the paths of what is good' })
@@ -97,6 +103,7 @@ export class VerifyCommand extends SetCommand {
       workers: numberOption('--workers', this.workers, /^\d+$/, 1, 256),
       restart: this.restart,
       oneWay: this.oneWay,
+      againstSource: this.againstSource,
       json: this.json,
       verbosity: talk.verbosity,
       lists: this.#lists(),

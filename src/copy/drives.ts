@@ -8,6 +8,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { nameBytes } from '../bytes.js'
 import type { RunContext } from '../context.js'
 import { UserError } from '../errors.js'
 import { Exit } from '../exit.js'
@@ -74,7 +75,7 @@ export class Drives {
     let seen = await look(output, this.#judgeContext())
     if (seen.verdict.kind === 'missing' && seen.verdict.creatable) {
       if (this.#onlyLooks) return this.#asIfMade(seen)
-      mkdirSync(seen.facts.path)
+      mkdirSync(nameBytes(seen.facts.path))
       seen = await look(output, this.#judgeContext())
     }
     // Of what is not used there is nothing to warn.
@@ -276,7 +277,7 @@ export function spaceOfDrive(
     hasLinks: volume?.hasLinks ?? true,
     known: true,
     opened: volume !== undefined,
-    refuses: refusedNames(facts.mount?.fsType ?? '', facts.fsUuid ?? ''),
+    refuses: refusedNames(facts.mount?.fsType ?? ''),
     rewrite: rewriteOf(volume),
   }
 }
@@ -302,7 +303,7 @@ export function spaceOfVolume(
     hasLinks: volume.hasLinks,
     known: true,
     opened: true,
-    refuses: refusedNames(volume.fsType, volume.fsUuid),
+    refuses: refusedNames(volume.fsType),
     rewrite: rewriteOf(volume),
   }
 }

@@ -64,6 +64,8 @@ export interface CopyOptions extends TalkOptions {
   readonly volumeSizes: readonly number[]
   /** `--pack`: as few drives as possible instead of path order. */
   readonly pack: boolean
+  /** `--split-large`: what fits on no drive is written in parts. */
+  readonly splitLarge: boolean
   /** `--keep-together`: directories at this depth stay on one drive; 0: none do. */
   readonly keepTogether: number
   /** `--copies`: each file on so many distinct drives; `undefined`: as before, 1 at first. */

@@ -13,6 +13,7 @@ import { asksForFewer, fewestDrives, type Trial } from '../plan/fewest.js'
 import { PlanFold } from '../plan/fold.js'
 import { room, type VolumeSpace } from '../plan/ledger.js'
 import { largeFrom, pack } from '../plan/pack.js'
+import { partSize } from '../plan/parts.js'
 import type { PlanOptions, PlanSummary, UnseenVolumes, VolumePlan } from '../plan/page.js'
 import { Survey, type Surveyed } from '../plan/survey.js'
 import type { Taken } from './copies.js'
@@ -165,7 +166,9 @@ export class Planner {
       const like = basis.spaces.length > 0 ? basis.spaces : this.#likeOthers()
       const seen = unseenLike(like, this.#p.options, basis.next)
       const reserve = seen.reserve + this.#listRoom(undefined, seen.capacity)
-      this.#summary = await this.#make(basis.spaces, { ...seen, reserve })
+      const unseen = { ...seen, reserve }
+      this.#summary = await this.#make(basis.spaces, unseen)
+      if (this.#split(basis.spaces, unseen)) this.#summary = await this.#make(basis.spaces, unseen)
       this.#basis = basis
       // A new drive that gets nothing gets no number either, or numbers would be left out.
       const used = this.#summary.volumes.map(({ number }) => number)
@@ -174,6 +177,13 @@ export class Planner {
       if (useless === undefined) return
       dropped.add(useless[0])
     }
+  }
+
+  /** With `--split-large`: cuts what fits nowhere into parts. True where anything was cut. */
+  #split(spaces: readonly VolumeSpace[], unseen: UnseenVolumes): boolean {
+    const { catalog, run, options } = this.#p
+    if (!options.splitLarge || this.#summary.unplaced.files === 0) return false
+    return catalog.splitUnplaced(run, partSize(spaces, unseen)) > 0
   }
 
   /** Makes the plan that asks for the fewest drives; in one pass where those in hand are enough. */

@@ -56,10 +56,26 @@ export interface Looked extends Prepared {
 
 /** Notes how many copies and what digests are wanted, and lets the sources join the set: what is refused is refused before the walk. */
 export function join(r: Looked): JoinedSource[] {
+  refuseCopiesOfParts(r)
   if (r.options.copies !== undefined) r.catalog.setCopies(r.options.copies)
   if (r.options.digest !== undefined) r.catalog.setDigest(r.options.digest)
   if (r.options.startHere !== undefined) r.catalog.setStartHere(r.options.startHere)
   return joinSources(r.catalog, r.sources, r.options.flatten || r.fromJobFile)
+}
+
+/** Parts of files are not yet kept in several copies: said before anything is changed. */
+function refuseCopiesOfParts({ options, catalog }: Looked): void {
+  const several = (options.copies ?? catalog.copies()) > 1 || catalog.hasSeveralCopies()
+  if (!several || !(options.splitLarge || catalog.hasParts())) return
+  throw options.splitLarge
+    ? usageError(
+        '--split-large does not go with several copies of a set.',
+        'Leave it out, or use a set with --copies 1.',
+      )
+    : usageError(
+        'This set has files in parts, which are kept in one copy only.',
+        'Leave --copies out, or make another set of these sources with --set.',
+      )
 }
 
 /** Finds out what there is to copy and what is gone; the catalog knows it then. Rejects with `UserError`. */

@@ -6,6 +6,7 @@
 
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { nameBytes } from '../bytes.js'
 import type { RunContext } from '../context.js'
 import { usageError } from '../errors.js'
 import { Exit } from '../exit.js'
@@ -20,7 +21,7 @@ import { counted } from '../set/messages.js'
 export function placeToSave(file: FsName, cwd: FsName): FsName {
   const absolute = path.resolve(cwd, file)
   const name = displayName(file)
-  if (existsSync(absolute)) {
+  if (existsSync(nameBytes(absolute))) {
     throw usageError(
       `${name} is there already, and is not replaced.`,
       'Name another file with --save, or remove this one.',
@@ -28,8 +29,8 @@ export function placeToSave(file: FsName, cwd: FsName): FsName {
   }
   const above = path.dirname(absolute)
   try {
-    if (!statSync(above).isDirectory()) throw new Error('no directory')
-    accessSync(above, constants.W_OK)
+    if (!statSync(nameBytes(above)).isDirectory()) throw new Error('no directory')
+    accessSync(nameBytes(above), constants.W_OK)
   } catch {
     throw usageError(
       `The plan cannot be saved: ${displayName(above)} is no directory that can be written.`,

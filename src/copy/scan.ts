@@ -8,6 +8,7 @@
 
 import { accessSync, constants } from 'node:fs'
 import path from 'node:path'
+import { nameBytes } from '../bytes.js'
 import type { RunContext } from '../context.js'
 import { UserError } from '../errors.js'
 import { Exit } from '../exit.js'
@@ -225,7 +226,7 @@ function isWithin(inner: FsName, outer: FsName): boolean {
 
 function isWritable(directory: FsName): boolean {
   try {
-    accessSync(directory, constants.W_OK)
+    accessSync(nameBytes(directory), constants.W_OK)
     return true
   } catch {
     return false

@@ -17,7 +17,7 @@ import type { Catalog, CopyOutcome, Tally } from '../native/set.js'
 import type { PlanSummary } from '../plan/page.js'
 import type { SummaryEvent, VolumeName } from '../report/reporter.js'
 import { tellErrors } from '../set/faults.js'
-import { counted, driveName } from '../set/messages.js'
+import { counted, driveName, notKept } from '../set/messages.js'
 import { unmountAll } from '../volume/arrival.js'
 import { timeStep } from './adopting.js'
 import { DriveChange, type Filled, NoDrive, type Wanted } from './change.js'
@@ -308,11 +308,7 @@ export class VolumeWriter {
       const seconds = (Date.now() - began) / 1000
       if (outcome.bytes >= RATE_FROM && seconds > 0) catalog.noteRate(outcome.bytes / seconds)
       tally.add(outcome)
-      for (const { what, count } of outcome.losses) {
-        report.note(
-          `${driveName(volume.number, volume.label)} cannot keep ${what} (${counted(count, 'entry', 'entries')}).`,
-        )
-      }
+      for (const loss of outcome.losses) report.note(notKept(volume, loss))
       tally.interrupted = outcome.stopped
     }
     if (outcome !== undefined && outcome.noRoom > 0) {

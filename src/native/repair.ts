@@ -1,7 +1,8 @@
 /** What can be done about the findings on a drive, and doing it, as the addon has it. */
 
-import type { NamedJs, OutlookJs, RepairedJs } from '../../native/index.js'
+import type { NamedJs, OutlookJs, RepairedJs, SpooledJs } from '../../native/index.js'
 import { type RunJobOptions, runJob } from './job.js'
+import { binding } from './load.js'
 import type { FsName } from './names.js'
 import { type Catalog, call, type OpenDrive } from './set.js'
 
@@ -16,7 +17,12 @@ export type Repaired = RepairedJs
 export interface FromDrive {
   readonly path: FsName
   readonly volume: number
+  /** That is a directory of this host with what was kept of the drive. */
+  readonly spooled?: boolean
 }
+
+/** What was kept of another drive on this host, and what had no room. */
+export type Spooled = SpooledJs
 
 /**
  * Takes over the findings that a drive carries. Resolves with the number of our own files on it that are damaged and
@@ -61,4 +67,23 @@ export function repairDrive(
   job?: RunJobOptions,
 ): Promise<Repaired> {
   return runJob(() => drive.native.repair(catalog.native, from ?? null, aside), job)
+}
+
+/**
+ * Copies into `dir`, which is made anew, what the findings on `volume` need and the drive `from` has, at most `most`
+ * bytes. Rejects with `DRIVE_CHANGED`, `IO`, `CANCELLED`.
+ */
+export function spool(
+  catalog: Catalog,
+  volume: number,
+  from: FromDrive,
+  to: { readonly dir: FsName; readonly aside: boolean; readonly most: number },
+  job?: RunJobOptions,
+): Promise<Spooled> {
+  return runJob(() => catalog.native.spool(volume, from, to.dir, to.aside, to.most), job)
+}
+
+/** Removes what was kept in `dir`, and `dir`. Throws `NativeError`. */
+export function clearSpool(dir: FsName): void {
+  call(() => binding.clearSpool(dir))
 }

@@ -76,9 +76,9 @@ export class RestoreTarget {
     return runJob(() => this.#native.drive(this.#catalog.native, drive), job)
   }
 
-  /** Sets directories right and flushes; all is durable when it resolves. */
-  finish(job?: RunJobOptions): Promise<Finished> {
-    return runJob(() => this.#native.finish(this.#catalog.native), job)
+  /** Sets directories right and, if asked for, flags, and flushes; all is durable when it resolves. */
+  finish(setFlags: boolean, job?: RunJobOptions): Promise<Finished> {
+    return runJob(() => this.#native.finish(this.#catalog.native, setFlags), job)
   }
 
   close(): void {

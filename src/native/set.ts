@@ -297,6 +297,16 @@ export class Catalog {
     return call(() => this.#native.needsCopies(run))
   }
 
+  /** Whether any file is kept in parts. */
+  hasParts(): boolean {
+    return call(() => this.#native.hasParts())
+  }
+
+  /** Cuts what the plan in force places nowhere into parts of so many bytes. Gives how many files were cut. */
+  splitUnplaced(run: number, size: number): number {
+    return call(() => this.#native.splitUnplaced(run, size))
+  }
+
   /** Notes how fast a volume was written last, in bytes a second. */
   noteRate(bytesPerSecond: number): void {
     call(() => this.#native.noteRate(bytesPerSecond))

@@ -1,30 +1,26 @@
-/** Which names a file system refuses, for what a plan tells beforehand. It changes no placement. */
+/** Which names a file system cannot take as they are, for what a plan tells beforehand. It changes no placement. */
 import { Flag } from './page.js'
 
-/** A serial number such as NTFS has; those of FAT and exFAT are shorter. */
-const NTFS_ID = /^[0-9a-f]{16}$/i
+/** Served by FUSE without a word about which: exFAT and NTFS. */
+const WINDOWS = [
+  'vfat',
+  'msdos',
+  'exfat',
+  'ntfs',
+  'ntfs3',
+  'fuseblk',
+  'fuse.exfat',
+  'fuse.exfat-fuse',
+  'fuse.ntfs',
+  'fuse.ntfs-3g',
+  'fuse.lowntfs-3g',
+]
 
 /**
- * The bits of `Flag` for names that a file system of this type does not take. Where the mount table says
- * `fuseblk` only, the form of the file system's id tells NTFS from exFAT; what cannot be told is taken as
- * the one that refuses more. Any other file system refuses nothing.
+ * The bits of `Flag` for names that stand under another one on a file system of this type: what Windows cannot
+ * name, whatever the driver on Linux takes. What is found out about other file systems is found out by trying,
+ * when the drive is opened.
  */
-export function refusedNames(fsType: string, fsUuid: string): number {
-  switch (fsType) {
-    case 'vfat':
-    case 'msdos':
-    case 'exfat':
-      return Flag.oddCharacter | Flag.oddEnd | Flag.notText
-    case 'fuse.exfat':
-      return Flag.oddCharacter | Flag.notText
-    case 'ntfs':
-    case 'ntfs3':
-    case 'fuse.ntfs':
-    case 'fuse.ntfs-3g':
-      return Flag.notText
-    case 'fuseblk':
-      return NTFS_ID.test(fsUuid) ? Flag.notText : Flag.oddCharacter | Flag.notText
-    default:
-      return 0
-  }
+export function refusedNames(fsType: string): number {
+  return WINDOWS.includes(fsType) ? Flag.oddCharacter | Flag.oddEnd | Flag.notText : 0
 }

@@ -6,6 +6,7 @@
  */
 
 import type { RunContext } from '../context.js'
+import { nameBytes } from '../bytes.js'
 import { displayName, jsonLine } from '../display.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { CancelledError } from '../native/errors.js'
@@ -22,7 +23,7 @@ import { nativeToUser } from '../set/faults.js'
 import { findKnownSet, type SetClues } from '../set/find.js'
 import { agreed, counted, driveName } from '../set/messages.js'
 import { volumeNamed } from './drives.js'
-import { dateText, nameBytes, Output, padEnd, padStart, sizeText } from './output.js'
+import { dateText, Output, padEnd, padStart, sizeText } from './output.js'
 
 /** Which drive is lost, or whose list is wanted, and how the list is given. */
 export interface LostOptions extends SetClues {

@@ -10,7 +10,6 @@ import prettyBytes from 'pretty-bytes'
 import stringWidth from 'string-width'
 import type { Context } from '../context.js'
 import { jsonLine, safeLine } from '../display.js'
-import type { FsName } from '../native/names.js'
 
 /** Writes to stdout as fast as it is read. */
 export class Output {
@@ -47,19 +46,6 @@ export class Output {
     // Whatever ends the waiting otherwise, `over` tells.
     await once(stdout, 'drain', { signal: stop.orderly }).catch(() => {})
   }
-}
-
-/** The bytes of a name, each lone surrogate of its string one byte (PEP 383). */
-export function nameBytes(name: FsName): Buffer {
-  const parts: Buffer[] = []
-  let from = 0
-  for (const match of name.matchAll(/[\udc80-\udcff]/gu)) {
-    parts.push(Buffer.from(name.slice(from, match.index)))
-    parts.push(Buffer.of(match[0].charCodeAt(0) & 0xff))
-    from = match.index + 1
-  }
-  parts.push(Buffer.from(name.slice(from)))
-  return Buffer.concat(parts)
 }
 
 /** Seconds since 1970 as local date and time, `2026-11-22 19:05`; a time that is no date as a number. */

@@ -7,6 +7,7 @@
 
 import stringWidth from 'string-width'
 import type { RunContext } from '../context.js'
+import { nameBytes } from '../bytes.js'
 import { displayName, jsonLine } from '../display.js'
 import { Exit, type ExitCode } from '../exit.js'
 import type { FsName } from '../native/names.js'
@@ -14,7 +15,7 @@ import { driveLists, type Hit, search, volumesOf } from '../native/query.js'
 import { nativeToUser } from '../set/faults.js'
 import { findSet, type SetClues, type StrangeDrive } from '../set/find.js'
 import { driveName } from '../set/messages.js'
-import { dateText, nameBytes, Output, padEnd, padStart, sizeText } from './output.js'
+import { dateText, Output, padEnd, padStart, sizeText } from './output.js'
 
 /** What is looked for, and how the answer is given. */
 export interface WhereOptions extends SetClues {
@@ -140,6 +141,7 @@ function marks(hit: Hit, drive: DriveFacts | undefined, verbose: boolean): strin
     MARKS[hit.standing],
     hit.now === undefined ? '' : `now ${displayName(hit.now)}`,
     hit.stored ? '' : 'only recorded: the drive could not hold it',
+    hit.there === undefined ? '' : `there ${displayName(hit.there)}`,
     verbose && hit.digest?.startsWith('blake3:') ? 'BLAKE3' : '',
     drive === undefined || drive.fate === '' || hit.standing === 'lost'
       ? ''
@@ -164,5 +166,6 @@ function asObject(hit: Hit, drives: ReadonlyMap<number, DriveFacts>): object {
     digest: hit.digest ?? null,
     ...(hit.now === undefined ? {} : { now: hit.now }),
     ...(hit.stored ? {} : { stored: false }),
+    ...(hit.there === undefined ? {} : { as: hit.there }),
   }
 }

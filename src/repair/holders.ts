@@ -33,14 +33,28 @@ export class Holders {
   readonly #context: RunContext
   readonly #tried = new Set<number>()
   readonly #drives: Drives
+  readonly #needing: string
   /** The code that holds because a drive was not to be had. */
   exit: ExitCode | undefined
 
-  constructor(catalog: Catalog, options: RepairOptions, context: RunContext, drives: Drives) {
+  /** `needing`: how the drive that is repaired is called. */
+  constructor(
+    catalog: Catalog,
+    options: RepairOptions,
+    context: RunContext,
+    drives: Drives,
+    needing: string,
+  ) {
     this.#catalog = catalog
     this.#options = options
     this.#context = context
     this.#drives = drives
+    this.#needing = needing
+  }
+
+  /** Forgets that a drive was used: not all that it has could be kept. */
+  again(volume: number): void {
+    this.#tried.delete(volume)
   }
 
   /** The next drive to read from; `undefined`: there is none to be had. */
@@ -65,7 +79,9 @@ export class Holders {
       .volumes()
       .filter(({ number, mount }) => mount !== '' && wanted.some(({ volume }) => volume === number))
       .map(({ mount }) => mount)
-    return [...new Set([...given, ...last])]
+    // The one that is repaired may have made place for it.
+    const here = path.resolve(this.#context.cwd, this.#options.output)
+    return [...new Set([...given, ...last, here])]
   }
 
   /** The volume of this set that stands there, if one does. */
@@ -100,19 +116,25 @@ export class Holders {
     })
     if (!prompter.canAsk) {
       report.error(`${name} has ${what} that are needed, and nobody can be asked.`)
-      report.note('Mount it beside this one, and say where with --from.')
+      report.note(
+        'Mount it beside this one, and say where with --from. Where only one can be in at a time, run the same command at a terminal: it asks for one after the other.',
+      )
       this.exit = Exit.needed
       return undefined
     }
     let said: readonly string[] = [
-      `${what} that cannot be had from the sources are on ${name}. Both drives have to be mounted at the same time.`,
+      `${what} that cannot be had from the sources are on ${name}.`,
+      `Mount it beside ${this.#needing} and type its path; or, where only one can be in at a time, put it in the place of ${this.#needing}: what is needed is kept on this computer until that one is back.`,
     ]
     for (;;) {
       const answer = await askForVolume(prompter, {
         wanted: name,
         full: said,
         list: () => listVolumes(this.#catalog.volumes(), prettyBytes),
-        help: ['It is only read. q leaves what it has as it is.'],
+        help: [
+          'It is only read. q leaves what it has as it is.',
+          `${this.#needing} may be unmounted and unplugged now.`,
+        ],
         home: env.HOME,
       })
       if (stop.requested) throw new CancelledError()

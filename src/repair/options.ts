@@ -10,6 +10,8 @@ export interface RepairOptions extends TalkOptions {
   readonly from: readonly string[]
   /** `--set-aside`: what was changed on the drive is kept beside, without a question. */
   readonly setAside: boolean
+  /** `--spool`: where the content of another drive is kept meanwhile, where only one can be in at a time. */
+  readonly spool: string | undefined
   /** `-n`: only tell what would be done. */
   readonly dryRun: boolean
   readonly json: boolean

@@ -31,6 +31,7 @@ import type { Verdict } from '../volume/facts.js'
 import { describe } from '../volume/look.js'
 import { Holders } from './holders.js'
 import type { RepairOptions } from './options.js'
+import { Slot } from './slot.js'
 import { Telling } from './tell.js'
 
 /** Repairs a drive as `options` says and gives the exit code. Rejects with `UserError`. */
@@ -182,7 +183,9 @@ class Repair {
 
   /** Fetches from other drives what the sources do not have. */
   async #fromOthers(volume: Volume): Promise<void> {
-    const holders = new Holders(this.#catalog, this.#options, this.#context, this.#drives)
+    const name = driveName(volume.number, volume.label)
+    const holders = new Holders(this.#catalog, this.#options, this.#context, this.#drives, name)
+    const slot = new Slot(this.#catalog, this.#options, this.#context, this.#drives, volume)
     const job = { signal: this.#context.stop.orderly }
     for (;;) {
       const left = await outlook(this.#catalog, volume.number, true, job)
@@ -193,7 +196,26 @@ class Repair {
         if (code !== undefined) this.#codes.push(code)
         return
       }
-      await this.#pass(volume, from)
+      if (await slot.isIn()) {
+        await this.#pass(volume, from)
+        continue
+      }
+      const kept = await slot.keep(from, this.#aside)
+      try {
+        if (kept.left > 0) holders.again(from.volume)
+        // Nothing at all: neither is it there, or there is no room for it.
+        if (kept.files === 0 && kept.left > 0) {
+          this.#codes.push(Exit.needed)
+          return
+        }
+        if (!(await slot.askBack())) {
+          this.#codes.push(Exit.needed)
+          return
+        }
+        if (kept.files > 0) await this.#pass(volume, kept.from)
+      } finally {
+        slot.clear()
+      }
     }
   }
 

@@ -152,9 +152,11 @@ function refusals(volume: PlannedVolume, name: DisplayName): Line[] {
   if (refusedNames > 0) {
     const rest = refusedNames - refused.length
     lines.push(
-      warning(`${drive}: its file system may refuse ${counted(refusedNames, 'name')}:`),
-      ...refused.map((path) => warning(`  ${name(path)}`)),
-      ...(rest > 0 ? [warning(`  and ${formatCount(rest)} more`)] : []),
+      plain(
+        `${drive}: ${counted(refusedNames, 'name')} that its file system cannot take ${refusedNames === 1 ? 'is' : 'are'} kept there in another form:`,
+      ),
+      ...refused.map((path) => plain(`  ${name(path)}`)),
+      ...(rest > 0 ? [plain(`  and ${formatCount(rest)} more`)] : []),
     )
   }
   if (refusedSizes > 0) {

@@ -180,6 +180,11 @@ export interface VerifyResultEvent {
     | 'extra'
     | 'unreadable'
     | 'damaged'
+    | 'newer'
+    | 'gone'
+    | 'differs'
+    | 'source-unreadable'
+    | 'unseen'
   /** Of a check of a drive by itself: below the drive's root, with a slash at its end for a directory. */
   readonly path: string
   readonly index?: number | undefined
@@ -269,6 +274,17 @@ export interface CheckSummary {
   readonly damaged: number
   readonly keptOnDrive: boolean
   readonly keptInCatalog: boolean
+  /** With `--against-source`: entries without directories that are the same, and a number for each word. */
+  readonly inSource?:
+    | {
+        readonly same: number
+        readonly newer: number
+        readonly gone: number
+        readonly differs: number
+        readonly unreadable: number
+        readonly unseen: number
+      }
+    | undefined
 }
 
 /** The summary before a restore: what comes back, and from which drives. */

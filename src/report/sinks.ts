@@ -13,6 +13,7 @@ import {
   writeSync,
 } from 'node:fs'
 import type { Writable } from 'node:stream'
+import { nameBytes } from '../bytes.js'
 import { displayName, jsonLine } from '../display.js'
 import { usageError } from '../errors.js'
 
@@ -114,7 +115,7 @@ export class LogFile implements LineSink, ObjectSink {
     this.#complain = complain
     this.#time = time
     try {
-      this.#fd = openSync(path, 'a')
+      this.#fd = openSync(nameBytes(path), 'a')
     } catch (error) {
       throw usageError(
         `--log-file: ${displayName(path)} cannot be opened: ${(error as Error).message.split(',')[0]}`,

@@ -7,6 +7,7 @@
 
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { nameBytes } from '../bytes.js'
 import { UserError, usageError } from '../errors.js'
 import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
@@ -46,7 +47,7 @@ export async function openDestination(
     case 'missing':
       if (!verdict.creatable) throw usageError(sentence, 'Make it, or name another directory.')
       if (dryRun) return facts
-      mkdirSync(place)
+      mkdirSync(nameBytes(place))
       return (await look(place, NOTHING_KNOWN)).facts
     case 'other-set':
       throw usageError(
@@ -75,7 +76,8 @@ export function keepApart(destination: PathFacts, drive: PathFacts): void {
     )
   }
   // A drive that is mounted below the destination is out of reach: no other file system is entered.
-  const sameMount = drive.mount?.id === destination.mount?.id
+  // What is not there yet (a dry run) holds nothing, and its chain begins with what it would lie in.
+  const sameMount = destination.found === 'dir' && drive.mount?.id === destination.mount?.id
   if (sameMount && there !== undefined && drive.chain.includes(there)) {
     throw usageError(
       `${names} lie in each other.`,

@@ -19,6 +19,8 @@ export interface RestoreOptions extends TalkOptions {
   readonly existing: ExistingPolicy
   /** Bad copies are kept beside their places, under a name that says so. */
   readonly keepBad: boolean
+  /** Immutable, append-only and no-dump flags are set again. */
+  readonly flags: boolean
   /** Nothing is done; it is told what would be. */
   readonly dryRun: boolean
 }

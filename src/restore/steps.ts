@@ -75,7 +75,10 @@ export class Steps {
     unchecked: 0,
     ownersLost: 0,
     attributesLost: 0,
+    notMade: 0,
   }
+  /** Entries that had flags and were not to get them. */
+  #flagged = 0
   #staged: Staged = { files: 0, bytes: 0, others: 0, notBackedUp: 0, outdated: 0, lost: 0 }
   #interrupted = false
 
@@ -375,11 +378,15 @@ export class Steps {
   }
 
   async #finish(target: RestoreTarget): Promise<void> {
-    const { report, stop } = this.#p.context
+    const { context, options } = this.#p
+    const { report, stop } = context
     report.phaseStart('close')
     let came: Finished
     try {
-      came = await target.finish({ immediate: stop.immediate, onErrors: tellErrors(report) })
+      came = await target.finish(options.flags, {
+        immediate: stop.immediate,
+        onErrors: tellErrors(report),
+      })
     } catch (error) {
       report.phaseEnd()
       if (!(error instanceof NativeError) || error.code === 'INTERNAL') throw error
@@ -394,6 +401,9 @@ export class Steps {
     report.phaseEnd()
     this.#sum.failed += came.failed
     this.#sum.ownersLost += came.ownersLost
+    this.#sum.attributesLost += came.attributesLost
+    this.#sum.failed += came.flagsFailed
+    this.#flagged = came.flagged - came.flagsSet - came.flagsFailed
   }
 
   #summary(missing: Awaited<ReturnType<typeof restoreMissing>>): ExitCode {
@@ -411,6 +421,16 @@ export class Steps {
     if (sum.attributesLost > 0) {
       report.warning(
         `Some extended attributes or ACLs of ${counted(sum.attributesLost, 'entry', 'entries')} could not be set.`,
+      )
+    }
+    if (sum.notMade > 0) {
+      report.warning(
+        `${counted(sum.notMade, 'device was', 'devices were')} not made: only root may make devices.`,
+      )
+    }
+    if (this.#flagged > 0) {
+      report.note(
+        `${counted(this.#flagged, 'entry was', 'entries were')} immutable, append-only or not to be dumped: --flags, as root, makes that so again.`,
       )
     }
     if (missing.entries > 0 && !this.#interrupted) {

@@ -7,6 +7,7 @@
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { nameBytes } from '../bytes.js'
 import type { Context } from '../context.js'
 import { UserError, usageError } from '../errors.js'
 import { Exit } from '../exit.js'
@@ -84,7 +85,7 @@ function chosen(
 ): Found | undefined {
   if (clues.catalog !== undefined) {
     const file = path.resolve(cwd, clues.catalog)
-    if (!existsSync(file)) throw usageError(`There is no catalog ${displayName(file)}.`)
+    if (!existsSync(nameBytes(file))) throw usageError(`There is no catalog ${displayName(file)}.`)
     try {
       return { file, ...peekCatalog(file) }
     } catch (error) {

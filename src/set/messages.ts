@@ -12,6 +12,17 @@ export function driveName(number: number, label: string | undefined): string {
   return volumeText({ number, ...(label === undefined ? {} : { label }) }, displayName)
 }
 
+/** What a drive could not be given, and what becomes of it. */
+export function notKept(
+  volume: Pick<Volume, 'number' | 'label'>,
+  { what, count, recorded }: { what: string; count: number; recorded: boolean },
+): string {
+  const entries = counted(count, 'entry', 'entries')
+  const where = driveName(volume.number, volume.label)
+  const then = recorded ? ' The manifest has them; a restore as root brings them back.' : ''
+  return `Not kept on ${where}: ${what} (${entries}).${then}`
+}
+
 /** A count with its noun. */
 export function counted(n: number, one: string, many = `${one}s`): string {
   return `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`

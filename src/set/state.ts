@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import path from 'node:path'
+import { nameBytes } from '../bytes.js'
 import type { Context } from '../context.js'
 import { UserError, usageError } from '../errors.js'
 import { Exit } from '../exit.js'
@@ -82,7 +83,7 @@ export interface Clues {
 /** Finds the set that a run is about, or a place and a name for a new one. Throws `UserError`. */
 export function chooseSet(clues: Clues, directory: FsName): Choice {
   if (clues.catalog !== undefined) {
-    const exists = existsSync(clues.catalog)
+    const exists = existsSync(nameBytes(clues.catalog))
     return { file: clues.catalog, exists, name: clues.setName ?? nameOf(clues.sources) }
   }
   const { found, broken } = catalogsIn(directory)
@@ -132,7 +133,7 @@ export function openCatalog(choice: Choice, now: number): Catalog {
 /** Removes a catalog of which nothing has come, with what SQLite and the lock keep beside it. */
 export function removeCatalog(file: FsName): void {
   for (const suffix of ['', '-wal', '-shm', '-journal', '.lock'])
-    rmSync(file + suffix, { force: true })
+    rmSync(nameBytes(file + suffix), { force: true })
 }
 
 /**

@@ -28,6 +28,8 @@ export interface VerifyOptions extends SetClues {
   readonly workers: number | undefined
   readonly restart: boolean
   readonly oneWay: boolean
+  /** The drive is compared with the sources of the set, too. */
+  readonly againstSource: boolean
   readonly json: boolean
   readonly verbosity: TalkOptions['verbosity']
   readonly lists: VerifyLists

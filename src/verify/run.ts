@@ -7,11 +7,12 @@
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { nameBytes } from '../bytes.js'
 import type { RunContext } from '../context.js'
 import { displayName } from '../display.js'
 import { UserError, usageError } from '../errors.js'
 import { Exit, type ExitCode, mergeExit } from '../exit.js'
-import { CancelledError } from '../native/errors.js'
+import { CancelledError, NativeError } from '../native/errors.js'
 import { inHand, type Progress } from '../native/job.js'
 import type { FsName } from '../native/names.js'
 import { peekCatalog } from '../native/set.js'
@@ -23,7 +24,7 @@ import type { JudgeContext } from '../volume/facts.js'
 import { judge } from '../volume/judge.js'
 import { describe } from '../volume/look.js'
 import type { VerifyOptions } from './options.js'
-import { tell } from './tell.js'
+import { isOff, tell } from './tell.js'
 
 /** Checks the drive as `options` says and gives the exit code. Rejects with `UserError`. */
 export async function runVerify(options: VerifyOptions, context: RunContext): Promise<ExitCode> {
@@ -38,9 +39,9 @@ export async function runVerify(options: VerifyOptions, context: RunContext): Pr
       immediate: stop.immediate,
       onProgress: (progress) => report.progress(snapshot(progress)),
     }).finally(() => report.phaseEnd())
-    const { counts, bad, stopped } = found.summary
+    const { counts, bad, stopped, inSource } = found.summary
     const codes: ExitCode[] = [Exit.ok]
-    if (bad + counts.extra > 0) codes.push(Exit.differences)
+    if (bad + counts.extra > 0 || isOff(inSource)) codes.push(Exit.differences)
     if (stopped) codes.push(Exit.interrupted)
     const exit = mergeExit(codes)
     tell(found, { options, facts, exit, seconds: (performance.now() - started) / 1000 }, report)
@@ -50,8 +51,20 @@ export async function runVerify(options: VerifyOptions, context: RunContext): Pr
       report.note('Stopped before the first file. The same command begins again.')
       return Exit.interrupted
     }
-    throw nativeToUser(error)
+    throw withoutSource(error) ?? nativeToUser(error)
   }
+}
+
+/** Why the drive cannot be compared with the source, where that is the matter. */
+function withoutSource(error: unknown): UserError | undefined {
+  if (!(error instanceof NativeError) || error.doing !== 'comparing with the source')
+    return undefined
+  const why = error.message.slice(error.doing.length + 2)
+  return new UserError(`The drive cannot be compared with its source (${why}).`, {
+    exit: Exit.guard,
+    hint: 'Mount the source, or leave out --against-source: the drive is checked by itself then.',
+    cause: error,
+  })
 }
 
 /** The drive; throws where there is none. */
@@ -91,6 +104,12 @@ function inputOf(options: VerifyOptions, facts: PathFacts, context: RunContext):
     ([name, file]) => (file === undefined ? [] : [[name, path.resolve(cwd, file)] as const]),
   )
   const catalog = catalogFor(options, facts, context)
+  if (options.againstSource && catalog === undefined) {
+    throw usageError(
+      'This host does not know the set of that drive, so where its source is.',
+      `multivolumecopy adopt -o ${displayName(options.output)} makes it known; or leave out --against-source.`,
+    )
+  }
   return {
     output: facts.path,
     patterns: [...options.patterns],
@@ -98,6 +117,7 @@ function inputOf(options: VerifyOptions, facts: PathFacts, context: RunContext):
     threads: options.workers ?? 0,
     restart: options.restart,
     oneWay: options.oneWay,
+    againstSource: options.againstSource,
     ...(options.since === undefined ? {} : { since: options.since }),
     ...(options.sample === undefined || options.sample === 100 ? {} : { sample: options.sample }),
     ...(readOnly ? stateFile(facts, env) : {}),
@@ -107,8 +127,9 @@ function inputOf(options: VerifyOptions, facts: PathFacts, context: RunContext):
 }
 
 /** The part that is asked for, as it would be written again: the same words mean the same check. */
-function scopeOf({ since, sample, patterns }: VerifyOptions): string {
+function scopeOf({ since, sample, patterns, againstSource }: VerifyOptions): string {
   const words = [
+    ...(againstSource ? ['--against-source'] : []),
     ...(since === undefined ? [] : [`--since ${since}`]),
     ...(sample === undefined || sample === 100 ? [] : [`--sample ${sample}%`]),
     ...patterns.map((pattern) => JSON.stringify(pattern)),
@@ -138,7 +159,7 @@ function catalogFor(
 ): FsName | undefined {
   if (catalog !== undefined) {
     const file = path.resolve(cwd, catalog)
-    if (!existsSync(file)) throw usageError(`There is no catalog ${displayName(file)}.`)
+    if (!existsSync(nameBytes(file))) throw usageError(`There is no catalog ${displayName(file)}.`)
     const { set } = peekCatalog(file)
     if (volume !== undefined && set.id !== volume.setId) throw otherSet(volume.setName, set.name)
     return file

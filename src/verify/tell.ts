@@ -3,7 +3,13 @@
 import { displayName } from '../display.js'
 import type { ExitCode } from '../exit.js'
 import { errnoName } from '../native/errors.js'
-import type { Verified, VerifyFinding, VerifySummary } from '../native/verify.js'
+import type {
+  InSource,
+  InSourceFinding,
+  Verified,
+  VerifyFinding,
+  VerifySummary,
+} from '../native/verify.js'
 import type { PathFacts } from '../native/volume.js'
 import type { Reporter } from '../report/reporter.js'
 import { driveName } from '../set/messages.js'
@@ -33,6 +39,9 @@ export function tell(found: Verified, about: Circumstances, report: Reporter): v
   for (const page of found.findings()) {
     for (const finding of page) tellFinding(finding, options, report)
   }
+  for (const page of found.inSource()) {
+    for (const finding of page) tellInSource(finding, options, report)
+  }
   if (options.json) tellSummary(summary, about, report)
   tellProof(summary, report)
   tellKept(summary, report)
@@ -56,6 +65,41 @@ function tellFinding(finding: VerifyFinding, options: VerifyOptions, report: Rep
   // With -q what is not good is still told.
   if (options.verbosity === 'quiet') report.error(line)
   else report.warning(line)
+}
+
+const IN_SOURCE = {
+  newer: 'newer in the source',
+  gone: 'gone from the source',
+  differs: 'DIFFERS FROM THE SOURCE',
+  'source-unreadable': 'UNREADABLE IN THE SOURCE',
+  unseen: 'source not there',
+} as const
+
+/** A source that moved on is worth a line, and no warning. */
+function tellInSource(finding: InSourceFinding, options: VerifyOptions, report: Reporter): void {
+  const { word, path, errno, why } = finding
+  if (options.json) {
+    report.event({
+      type: 'verify-result',
+      result: word,
+      path,
+      ...(why === '' ? {} : { reason: why }),
+      ...(errno === undefined ? {} : { errno: errnoName(errno) }),
+    })
+    return
+  }
+  // What is missing a source that is not there is told once, by its number.
+  if (word === 'unseen') return
+  const line = `${IN_SOURCE[word]}: ${displayName(path)}${why === '' ? '' : `: ${why}`}`
+  if (word === 'newer' || word === 'gone') report.note(line)
+  else if (options.verbosity === 'quiet') report.error(line)
+  else report.warning(line)
+}
+
+/** Whether something is wrong, or could not be compared; a source that moved on is neither. */
+export function isOff(inSource: InSource | undefined): boolean {
+  if (inSource === undefined) return false
+  return inSource.differs + inSource.unreadable + inSource.unseen > 0
 }
 
 /** Since a drive was mounted anew, what is in memory came from it. */
@@ -136,6 +180,29 @@ function tellResult(summary: VerifySummary, about: Circumstances, report: Report
   } else {
     report.note(`${drive}: ${what}; ${state}.${part}`)
   }
+  if (summary.inSource !== undefined) tellSides(summary.inSource, about, report)
+}
+
+function tellSides(inSource: InSource, about: Circumstances, report: Reporter): void {
+  for (const path of inSource.absent) {
+    report.warning(
+      `the source ${displayName(path)} is not there, or empty: nothing of it was compared`,
+    )
+  }
+  const parts = [
+    [inSource.differs, 'with other content under the same size and time'],
+    [inSource.unreadable, 'unreadable in the source'],
+    [inSource.unseen, 'not compared, the source is not there'],
+    [inSource.newer, 'changed in the source since'],
+    [inSource.gone, 'gone from the source since'],
+  ] as const
+  const text = [
+    `${formatCount(inSource.same)} the same`,
+    ...parts.filter(([n]) => n > 0).map(([n, words]) => `${formatCount(n)} ${words}`),
+  ].join(', ')
+  const line = `against the source: ${text}.`
+  if (isOff(inSource) && about.options.verbosity === 'quiet') report.error(line)
+  else report.note(line)
 }
 
 function tellSummary(summary: VerifySummary, about: Circumstances, report: Reporter): void {
@@ -144,7 +211,7 @@ function tellSummary(summary: VerifySummary, about: Circumstances, report: Repor
   report.event({
     type: 'summary',
     exit: about.exit,
-    complete: !summary.stopped && bad + counts.extra === 0,
+    complete: !summary.stopped && bad + counts.extra === 0 && !isOff(summary.inSource),
     interrupted: summary.stopped,
     written: nothing,
     unchanged: files,
@@ -172,6 +239,11 @@ function tellSummary(summary: VerifySummary, about: Circumstances, report: Repor
       ...counts,
       keptOnDrive: summary.onDrive,
       keptInCatalog: summary.inCatalog,
+      ...(summary.inSource === undefined ? {} : { inSource: sides(summary.inSource) }),
     },
   })
+}
+
+function sides({ same, newer, gone, differs, unreadable, unseen }: InSource) {
+  return { same, newer, gone, differs, unreadable, unseen }
 }

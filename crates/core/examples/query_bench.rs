@@ -80,6 +80,8 @@ fn meta(kind: Kind, ino: u64) -> Meta {
         ino,
         nlink: 1,
         rdev: 0,
+        changed: 0,
+        flags: 0,
     }
 }
 
@@ -165,6 +167,10 @@ fn item(m: &Meta) -> Item {
         link: None,
         rdev: None,
         stored: true,
+        extra: None,
+        names: None,
+        alias: None,
+        part: None,
     }
 }
 

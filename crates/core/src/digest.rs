@@ -3,6 +3,9 @@
 //! It promises what `sha256sum` and `b3sum` print, whatever the pieces are. It reads no files: that is for
 //! those who know how a file is to be read.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
 use sha2::Digest as _;
 
 use crate::format::item::{Algorithm, Digest};
@@ -54,6 +57,31 @@ impl Hasher {
         }
     }
 }
+
+/// The digest of a file that is read in pieces, so far.
+#[derive(Debug)]
+pub struct Chain {
+    /// How it is made.
+    pub algorithm: Algorithm,
+    /// What was taken in.
+    pub hash: Hasher,
+    /// How many bytes that is.
+    pub through: u64,
+}
+
+impl Chain {
+    /// Begins with nothing.
+    pub fn new(algorithm: Algorithm) -> Self {
+        Chain {
+            algorithm,
+            hash: Hasher::new(algorithm),
+            through: 0,
+        }
+    }
+}
+
+/// Such digests, by the numbers of the files.
+pub type Chains = HashMap<i64, Arc<Mutex<Chain>>>;
 
 impl Digest {
     /// The digest of a byte string.

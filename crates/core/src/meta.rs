@@ -117,4 +117,8 @@ pub struct Meta {
     pub nlink: u32,
     /// For a device: which one.
     pub rdev: u64,
+    /// The last change of what is known of it (`ctime`), in nanoseconds since 1970; 0: unknown.
+    pub changed: i64,
+    /// Flags of the file, as [`crate::format::extra`] numbers them.
+    pub flags: u8,
 }

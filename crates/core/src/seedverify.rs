@@ -271,10 +271,10 @@ pub(crate) fn time_step(mount: Option<&MountFacts>, uuid: Option<&str>) -> u64 {
 }
 
 /// FAT keeps even seconds.
-const FAT_STEP: u64 = 2_000_000_000;
+pub(crate) const FAT_STEP: u64 = 2_000_000_000;
 
 /// NTFS, and SMB with it, keeps tenths of a microsecond.
-const NTFS_STEP: u64 = 100;
+pub(crate) const NTFS_STEP: u64 = 100;
 
 /// `dir/rel`.
 fn join(dir: &[u8], rel: &[u8]) -> Vec<u8> {

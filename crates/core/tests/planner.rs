@@ -28,6 +28,8 @@ fn meta(kind: Kind, size: u64) -> Meta {
         ino: 9,
         nlink: 1,
         rdev: 0,
+        changed: 0,
+        flags: 0,
     }
 }
 

@@ -104,8 +104,11 @@ fn replace(line: &[u8], from: &str, to: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Changes what a list says.
-fn twist_lines(chance: &mut Chance, lines: &mut Vec<Vec<u8>>, canary: &str) {
+/// Which changes of [`twist_lines`] leave a list that can be believed as far as its form goes.
+const BELIEVABLE: [usize; 7] = [2, 3, 4, 9, 10, 11, 12];
+
+/// Changes what a list says; `gently`: so that it is still taken for one.
+fn twist_lines(chance: &mut Chance, lines: &mut Vec<Vec<u8>>, canary: &str, gently: bool) {
     let at = 1 + chance.below(lines.len() - 1);
     let line = lines[at].clone();
     let text = String::from_utf8_lossy(&line).into_owned();
@@ -126,15 +129,28 @@ fn twist_lines(chance: &mut Chance, lines: &mut Vec<Vec<u8>>, canary: &str) {
         "\\u0000",
         "\\ud800",
     ];
-    let changed = match chance.below(12) {
+    let way = match gently {
+        true => BELIEVABLE[chance.below(BELIEVABLE.len())],
+        false => chance.below(13),
+    };
+    let changed = match way {
         0 => replace(&line, &quoted(&path), &quoted(chance.of(&evil))),
         1 => replace(&line, &quoted(&path), &quoted(&format!("{canary}/file"))),
         2 => {
-            let link = chance.of(&["../canary/file", "/etc/passwd", "a", "sub/deep/c", "zzz"]);
+            let links = [
+                "a",
+                "sub/deep/c",
+                "zzz",
+                "l",
+                "../canary/file",
+                "/etc/passwd",
+            ];
+            let link = chance.of(&links[..if gently { 4 } else { 6 }]);
             replace(&line, "\"kind\"", &format!("\"link\":\"{link}\",\"kind\""))
         }
         3 => {
-            let kind = chance.of(&["file", "dir", "symlink", "fifo", "socket", "char", "none"]);
+            let kinds = ["file", "dir", "symlink", "fifo", "socket", "char", "none"];
+            let kind = chance.of(&kinds[..if gently { 5 } else { 7 }]);
             let digestless = match text.find(",\"digest\"") {
                 Some(n) => format!("{}}}", &text[..n]).into_bytes(),
                 None => line.clone(),
@@ -148,7 +164,8 @@ fn twist_lines(chance: &mut Chance, lines: &mut Vec<Vec<u8>>, canary: &str) {
             replace(&digestless, &format!("\"kind\":\"{old}\""), &new)
         }
         4 => {
-            let size = chance.of(&["0", "9223372036854775807", "9223372036854775808", "1", "-1"]);
+            let sizes = ["0", "1", "9223372036854775807", "9223372036854775808", "-1"];
+            let size = chance.of(&sizes[..if gently { 3 } else { 5 }]);
             let old = text.split("\"size\":").nth(1).unwrap_or_default();
             let old = old.split(',').next().unwrap_or_default();
             let new = format!("\"size\":{size}");
@@ -168,11 +185,22 @@ fn twist_lines(chance: &mut Chance, lines: &mut Vec<Vec<u8>>, canary: &str) {
         }
         9 => replace(&line, "\"mtime\":\"", "\"mtime\":\"99999999999"),
         10 => replace(&line, "\"mode\":\"0", "\"mode\":\"7"),
-        _ => replace(
-            &line,
-            "sub/",
-            chance.of(&["sub/x/", "a/", "e/", "../", "l/"]),
-        ),
+        11 => {
+            let above = ["sub/x/", "a/", "e/", "l/", "../"];
+            let above = chance.of(&above[..if gently { 4 } else { 5 }]);
+            replace(&line, "sub/", above)
+        }
+        _ => replace(&line, "sha256:", "sha256:0123456789abcdef")
+            .split(|b| *b == b'"')
+            .fold(Vec::new(), |mut line, part| {
+                // As long as a digest is, and another one.
+                if !line.is_empty() {
+                    line.push(b'"');
+                }
+                let is_digest = part.starts_with(b"sha256:");
+                line.extend_from_slice(&part[..if is_digest { 71 } else { part.len() }]);
+                line
+            }),
     };
     lines[at] = changed;
 }
@@ -245,7 +273,7 @@ fn whatever_a_drive_says_nothing_outside_is_touched() {
     );
     let cases: usize = match std::env::var("MVCOPY_ALL").is_ok() {
         true => 5000,
-        false => 600,
+        false => 500,
     };
     println!("MVCOPY_SEED={seed}");
     let mut chance = Chance(seed | 1);
@@ -270,13 +298,20 @@ fn whatever_a_drive_says_nothing_outside_is_touched() {
     fs::write(canary.join("dir/file"), SECRET).unwrap();
     fs::set_permissions(&canary, fs::Permissions::from_mode(0o755)).unwrap();
     let before = snapshot(&canary);
-    let (mut done, mut refused) = (0, 0);
-    for case in 0..cases {
+    let (mut copied, mut refused, mut case) = (0, 0, 0);
+    // So many are to come as far as the copying; of each four one is anything, and most of those are refused whole.
+    while copied < cases {
+        case += 1;
+        assert!(
+            case < 4 * cases,
+            "most drives were refused: {refused}, MVCOPY_SEED={seed}"
+        );
+        let gently = case % 4 != 0;
         let place = top.join("case");
         let (drive, to) = (place.join("drive"), place.join("to"));
         fs::create_dir(&place).unwrap();
-        let copied = Command::new("cp").arg("-a").arg(&good).arg(&drive).status();
-        assert!(copied.unwrap().success());
+        let made = Command::new("cp").arg("-a").arg(&good).arg(&drive).status();
+        assert!(made.unwrap().success());
         fs::create_dir(&to).unwrap();
         // The same relative steps lead to a canary from the drive and from the destination.
         for from in [&place, &to] {
@@ -287,9 +322,9 @@ fn whatever_a_drive_says_nothing_outside_is_touched() {
         for path in [&manifest, &list] {
             let mut now = lines(path);
             for _ in 0..chance.below(3) {
-                twist_lines(&mut chance, &mut now, canary.to_str().unwrap());
+                twist_lines(&mut chance, &mut now, canary.to_str().unwrap(), gently);
             }
-            if chance.below(3) > 0 {
+            if gently || chance.below(3) > 0 {
                 // Out of order it would be refused as a whole, and nothing else would be tried.
                 let head = now
                     .iter()
@@ -304,7 +339,7 @@ fn whatever_a_drive_says_nothing_outside_is_touched() {
             }
             write_list(path, &now);
         }
-        for _ in 0..chance.below(3) {
+        for _ in 0..chance.below(3) + usize::from(gently) {
             twist_tree(&mut chance, &drive, &canary);
         }
         if chance.below(3) == 0 {
@@ -324,8 +359,10 @@ fn whatever_a_drive_says_nothing_outside_is_touched() {
         match restore.learn(&drive).and_then(|_| restore.stage(&[])) {
             Ok(_) => {
                 // Errors are answers; only what they leave behind is looked at.
-                let _ = restore.drive(&drive, 1, &options);
-                done += 1;
+                let tried = restore.drive(&drive, 1, &options).is_ok_and(|o| {
+                    o.files + o.others + o.equal + o.kept + o.newer + o.bad + o.failed > 0
+                });
+                copied += usize::from(tried);
             }
             Err(_) => refused += 1,
         }
@@ -373,10 +410,8 @@ fn whatever_a_drive_says_nothing_outside_is_touched() {
             .status();
         fs::remove_dir_all(&place).unwrap();
     }
-    println!("{done} restored as far as they go, {refused} refused as a whole");
-    assert!(
-        done > cases / 4,
-        "most drives were refused: nothing was tried"
+    println!(
+        "of {case} drives {copied} came as far as the copying, {refused} were refused as a whole"
     );
     assert!(refused > cases / 20, "no list was bad: nothing was tried");
     assert!(SET.len() == 32);

@@ -178,6 +178,17 @@ fn each_fault_has_its_word() {
 }
 
 #[test]
+fn a_file_of_another_size_is_not_read_however_large_it_is() {
+    let lab = lab();
+    let file = lab.drive_path(1).join("d/f3");
+    let open = std::fs::File::options().write(true).open(&file).unwrap();
+    open.set_len(1 << 40).unwrap();
+    let report = check(&lab.drive_path(1), &whole());
+    is(&report, &[("d/f3", Word::Changed)]);
+    assert!(report.bytes < 1 << 20);
+}
+
+#[test]
 fn damaged_files_of_ours_are_found_and_the_content_is_checked_all_the_same() {
     for (name, want) in [
         ("manifest.jsonl", vec![".mvcopy/manifest.jsonl"]),

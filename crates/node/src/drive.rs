@@ -9,7 +9,7 @@ use std::time::Duration;
 use multivolumecopy_core::catalog;
 use multivolumecopy_core::engine::setlist::List;
 use multivolumecopy_core::engine::starthere::Page;
-use multivolumecopy_core::engine::{adopt, apply, close, copy, drive, recover};
+use multivolumecopy_core::engine::{adopt, apply, close, copy, drive, file, recover};
 use multivolumecopy_core::error::{Code, Error as CoreError, Result as CoreResult};
 use multivolumecopy_core::format::volumejson::{self, SetRef, VolumeJson, VolumeRef};
 use napi::bindgen_prelude::*;
@@ -115,6 +115,8 @@ pub struct LossJs {
     pub what: String,
     /// How often.
     pub count: f64,
+    /// The manifest has it: a restore brings it back.
+    pub recorded: bool,
 }
 
 /// What came of writing one volume.
@@ -387,6 +389,7 @@ impl OpenDrive {
                         .losses
                         .into_iter()
                         .map(|(what, count)| LossJs {
+                            recorded: file::Loss::is_recorded(&what),
                             what,
                             count: count as f64,
                         })

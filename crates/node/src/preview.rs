@@ -105,6 +105,21 @@ impl Catalog {
         self.with(env, |c| c.needs_copies(run as i64))
     }
 
+    /// Whether any file is kept in parts.
+    #[napi(catch_unwind)]
+    pub fn has_parts(&self, env: &Env) -> Result<bool> {
+        self.with(env, catalog::Catalog::has_parts)
+    }
+
+    /// Cuts what the plan in force places nowhere into parts of so many bytes; gives how many files were cut.
+    #[napi(catch_unwind)]
+    pub fn split_unplaced(&self, env: &Env, run: f64, size: f64) -> Result<f64> {
+        self.with(env, |c| {
+            let n = multivolumecopy_core::engine::part::split_unplaced(c, run as i64, size as u64)?;
+            Ok(n as f64)
+        })
+    }
+
     /// Notes how fast a volume was written last, in bytes a second.
     #[napi(catch_unwind)]
     pub fn note_rate(&self, env: &Env, bytes_per_second: f64) -> Result<()> {

@@ -56,6 +56,9 @@ pub struct HitJs {
     pub now: Option<FsName>,
     /// False: only recorded, the drive's file system could not hold it.
     pub stored: bool,
+    /// Its path on the drive, where that is not its own.
+    #[napi(ts_type = "string")]
+    pub there: Option<FsName>,
 }
 
 pub(crate) fn digest_text(digest: Option<Digest>) -> Option<String> {
@@ -85,6 +88,7 @@ impl From<Hit> for HitJs {
             standing: h.standing.as_str(),
             now: h.now.map(FsName),
             stored: h.stored,
+            there: h.there.map(FsName),
         }
     }
 }

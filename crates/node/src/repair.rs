@@ -2,12 +2,13 @@
 
 use multivolumecopy_core::catalog;
 use multivolumecopy_core::engine::repair::{self, Named};
-use multivolumecopy_core::engine::{findings, origin};
+use multivolumecopy_core::engine::{findings, origin, spool};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use crate::catalog::Catalog;
 use crate::drive::OpenDrive;
+use crate::error::to_napi;
 use crate::job::{Started, spawn};
 use crate::name::FsName;
 
@@ -96,6 +97,33 @@ pub struct FromDriveJs {
     pub path: FsName,
     /// The number of the volume that it has to be.
     pub volume: u32,
+    /// It is what was kept of that volume on the host.
+    pub spooled: Option<bool>,
+}
+
+impl From<FromDriveJs> for repair::Origin {
+    fn from(from: FromDriveJs) -> Self {
+        let (path, volume) = (from.path.0, from.volume);
+        match from.spooled {
+            Some(true) => repair::Origin::Spool { path, volume },
+            _ => repair::Origin::Drive { path, volume },
+        }
+    }
+}
+
+/// What was kept of another volume on the host.
+#[napi(object, object_from_js = false)]
+pub struct SpooledJs {
+    /// Files that are kept.
+    pub files: f64,
+    /// Bytes of their content.
+    pub bytes: f64,
+    /// Files for which there was no room.
+    pub left: f64,
+    /// Bytes of these.
+    pub left_bytes: f64,
+    /// It was stopped.
+    pub stopped: bool,
 }
 
 /// What was kept beside a repaired file.
@@ -170,6 +198,50 @@ impl Catalog {
 }
 
 #[napi]
+impl Catalog {
+    /// Copies into `dir`, which is made anew, what the findings on `volume` need and the drive `from` has: at most
+    /// `most` bytes. `aside`: also of what was changed on the drive.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "{ job: Job; done: Promise<SpooledJs> }"
+    )]
+    pub fn spool<'env>(
+        &self,
+        env: &'env Env,
+        volume: u32,
+        from: FromDriveJs,
+        #[napi(ts_arg_type = "string")] dir: FsName,
+        aside: bool,
+        most: f64,
+    ) -> Result<Started<'env>> {
+        let path = self.file();
+        let from = repair::Origin::from(from);
+        spawn(env, "mvc-spool", move |cancel, progress| {
+            let catalog = catalog::Catalog::attach(&path)?;
+            // The cast saturates.
+            let how = (aside, most as u64);
+            let s = spool::spool(&catalog, volume, &from, &dir.0, how, cancel, progress)?;
+            Ok(SpooledJs {
+                files: s.files as f64,
+                bytes: s.bytes as f64,
+                left: s.left as f64,
+                left_bytes: s.left_bytes as f64,
+                stopped: s.stopped,
+            })
+        })
+    }
+}
+
+/// Removes what was kept of another drive in `dir`, and `dir`.
+///
+/// # Errors
+/// `IO`.
+#[napi(catch_unwind)]
+pub fn clear_spool(env: &Env, #[napi(ts_arg_type = "string")] dir: FsName) -> Result<()> {
+    spool::clear(&dir.0).map_err(|e| to_napi(env, &e))
+}
+
+#[napi]
 impl OpenDrive {
     /// Repairs what has a finding, as far as the sources, or the other drive, have it.
     #[napi(
@@ -185,10 +257,7 @@ impl OpenDrive {
     ) -> Result<Started<'env>> {
         let origin = match from {
             None => repair::Origin::Sources,
-            Some(FromDriveJs { path, volume }) => repair::Origin::Drive {
-                path: path.0,
-                volume,
-            },
+            Some(from) => from.into(),
         };
         self.job(
             env,

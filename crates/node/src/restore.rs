@@ -6,6 +6,7 @@ use multivolumecopy_core::catalog as core_catalog;
 use multivolumecopy_core::error::{Code, Error as CoreError, Result as CoreResult};
 use multivolumecopy_core::restore::drive::{From as Source, restore_drive};
 use multivolumecopy_core::restore::finish::finish;
+use multivolumecopy_core::restore::flags::Flagged;
 use multivolumecopy_core::restore::target::Target;
 use multivolumecopy_core::restore::{self, Existing, Outcome};
 use napi::bindgen_prelude::*;
@@ -200,6 +201,8 @@ pub struct RestoredJs {
     pub attributes_lost: f64,
     /// An end was asked for before all was done.
     pub stopped: bool,
+    /// Devices that only root may make.
+    pub not_made: f64,
 }
 
 fn restored_js(o: Outcome) -> RestoredJs {
@@ -217,6 +220,7 @@ fn restored_js(o: Outcome) -> RestoredJs {
         owners_lost: o.owners_lost as f64,
         attributes_lost: o.attributes_lost as f64,
         stopped: o.stopped,
+        not_made: o.not_made as f64,
     }
 }
 
@@ -229,6 +233,14 @@ pub struct FinishedJs {
     pub failed: f64,
     /// Directories whose owner could not be set.
     pub owners_lost: f64,
+    /// Directories of which some attribute or ACL could not be set.
+    pub attributes_lost: f64,
+    /// Entries that had flags where they were backed up.
+    pub flagged: f64,
+    /// Entries that have these flags again; none unless that was asked for.
+    pub flags_set: f64,
+    /// Entries that could not get them.
+    pub flags_failed: f64,
 }
 
 /// Does something with the target of a restore, on the job's thread.
@@ -298,7 +310,7 @@ impl RestoreTarget {
         })
     }
 
-    /// Sets directories right, flushes, and clears the private place away.
+    /// Sets directories right, flushes, and clears the private place away; then sets flags, where that is asked for.
     ///
     /// # Errors
     /// `DRIVE_FAILED`, `IO`, `CANCELLED`.
@@ -306,16 +318,31 @@ impl RestoreTarget {
         catch_unwind,
         ts_return_type = "{ job: Job; done: Promise<FinishedJs> }"
     )]
-    pub fn finish<'env>(&self, env: &'env Env, catalog: &Catalog) -> Result<Started<'env>> {
+    pub fn finish<'env>(
+        &self,
+        env: &'env Env,
+        catalog: &Catalog,
+        set_flags: bool,
+    ) -> Result<Started<'env>> {
         let (inner, file) = (Arc::clone(&self.inner), catalog.file());
         spawn(env, "mvc-restore", move |cancel, progress| {
             let catalog = core_catalog::Catalog::attach_restore(&file)?;
             let finished =
                 with_target(&inner, |target| finish(target, &catalog, cancel, progress))?;
+            let flagged = match set_flags {
+                true => with_target(&inner, |target| {
+                    restore::flags::set(target, &catalog, cancel, progress)
+                })?,
+                false => Flagged::default(),
+            };
             Ok(FinishedJs {
                 directories: finished.directories as f64,
                 failed: finished.failed as f64,
                 owners_lost: finished.owners_lost as f64,
+                attributes_lost: finished.attributes_lost as f64,
+                flagged: catalog.restore_flagged()? as f64,
+                flags_set: flagged.set as f64,
+                flags_failed: flagged.failed as f64,
             })
         })
     }

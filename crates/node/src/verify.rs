@@ -3,9 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use multivolumecopy_core::filter::search::Patterns;
-use multivolumecopy_core::format::verify::Word;
+use multivolumecopy_core::format::verify::{SourceWord, Word};
 use multivolumecopy_core::verify::lists::Wanted;
-use multivolumecopy_core::verify::{self, Kept, Options, Report, Tables, Told};
+use multivolumecopy_core::verify::{self, Kept, Options, Report, Tables, Told, ToldInSource};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -62,6 +62,8 @@ pub struct VerifyOptionsJs {
     /// rclone's list of everything.
     #[napi(ts_type = "string")]
     pub combined: Option<FsName>,
+    /// The drive is compared with the sources of the set, too.
+    pub against_source: bool,
 }
 
 impl From<VerifyOptionsJs> for Options {
@@ -87,6 +89,7 @@ impl From<VerifyOptionsJs> for Options {
                 error: o.error.map(path_of),
                 combined: o.combined.map(path_of),
             },
+            against_source: o.against_source,
         }
     }
 }
@@ -106,6 +109,26 @@ pub struct VerifyCountsJs {
     pub unreadable: f64,
     /// Our own files that are damaged.
     pub damaged: f64,
+}
+
+/// How the drive and the source compare.
+#[napi(object, object_from_js = false)]
+pub struct InSourceJs {
+    /// The same on both sides.
+    pub same: f64,
+    /// The source has another version now.
+    pub newer: f64,
+    /// Not in the source any more.
+    pub gone: f64,
+    /// Other content under the same size and time.
+    pub differs: f64,
+    /// Could not be read in the source.
+    pub unreadable: f64,
+    /// Its source is not there.
+    pub unseen: f64,
+    /// Sources that are not there, or empty.
+    #[napi(ts_type = "string[]")]
+    pub absent: Vec<FsName>,
 }
 
 /// What a check found; sizes in bytes, times in seconds since 1970.
@@ -164,6 +187,8 @@ pub struct VerifySummaryJs {
     pub catalog_fault: Option<String>,
     /// Whether it is kept in the catalog.
     pub in_catalog: bool,
+    /// How it compares with the source; absent when that was not asked for.
+    pub in_source: Option<InSourceJs>,
 }
 
 /// One finding.
@@ -187,6 +212,32 @@ impl From<Told> for VerifyFindingJs {
             path: FsName(told.finding.path),
             word: told.finding.word.as_str(),
             errno: told.finding.errno,
+            why: told.why,
+        }
+    }
+}
+
+/// What was found of one entry in its source.
+#[napi(object, object_from_js = false)]
+pub struct InSourceFindingJs {
+    /// Its path below the drive's root, with a slash at its end for a directory.
+    #[napi(ts_type = "string")]
+    pub path: FsName,
+    /// What was found.
+    #[napi(ts_type = "'newer' | 'gone' | 'differs' | 'source-unreadable' | 'unseen'")]
+    pub word: &'static str,
+    /// The errno of what could not be read.
+    pub errno: Option<i32>,
+    /// In words, without names; empty for what an earlier start of the check found.
+    pub why: String,
+}
+
+impl From<ToldInSource> for InSourceFindingJs {
+    fn from(told: ToldInSource) -> Self {
+        InSourceFindingJs {
+            path: FsName(told.found.path),
+            word: told.found.word.as_str(),
+            errno: told.found.errno,
             why: told.why,
         }
     }
@@ -225,6 +276,26 @@ impl VerifyResult {
         let page = tables.told(after.as_ref().map(|name| &name.0[..]), limit);
         let page = page.map_err(|e| to_napi(env, &e))?;
         Ok(page.into_iter().map(VerifyFindingJs::from).collect())
+    }
+}
+
+#[napi]
+impl VerifyResult {
+    /// A page of what was found in the source, as [`VerifyResult::findings`].
+    ///
+    /// # Errors
+    /// `IO` when the temporary file cannot be read.
+    #[napi(catch_unwind)]
+    pub fn in_source(
+        &self,
+        env: &Env,
+        #[napi(ts_arg_type = "string | undefined | null")] after: Option<FsName>,
+        limit: u32,
+    ) -> Result<Vec<InSourceFindingJs>> {
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let page = tables.in_source(after.as_ref().map(|name| &name.0[..]), limit);
+        let page = page.map_err(|e| to_napi(env, &e))?;
+        Ok(page.into_iter().map(InSourceFindingJs::from).collect())
     }
 }
 
@@ -272,6 +343,18 @@ impl From<Report> for VerifyResult {
             recorded_only: r.recorded_only as f64,
             journal: r.journal,
             no_manifest: r.no_manifest,
+            in_source: r.in_source.map(|(counts, absent)| {
+                let count = |word| counts.of(word) as f64;
+                InSourceJs {
+                    same: counts.same as f64,
+                    newer: count(SourceWord::Newer),
+                    gone: count(SourceWord::Gone),
+                    differs: count(SourceWord::Differs),
+                    unreadable: count(SourceWord::Unreadable),
+                    unseen: count(SourceWord::Unseen),
+                    absent: absent.into_iter().map(FsName).collect(),
+                }
+            }),
         };
         VerifyResult {
             summary: Mutex::new(Some(summary)),

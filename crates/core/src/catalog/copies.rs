@@ -222,7 +222,12 @@ impl Catalog {
             ..
         } = self.copies.get();
         if plain || hand > 0 {
-            return not_on(&self.in_use());
+            let counts = self.in_use();
+            return format!(
+                "{} AND NOT {}",
+                not_on(&counts),
+                super::parts::in_parts(&counts)
+            );
         }
         let lacking: Vec<String> = (1..=wanted)
             .map(|copy| format!("({})", not_on(&on_copy(&format!("= {copy}")))))
@@ -328,6 +333,7 @@ fn not_on(counts: &str) -> String {
         "NOT EXISTS (SELECT 1 FROM placement p WHERE p.dir = e.dir AND p.name = e.name AND {HOLDS} AND {counts}) \
          AND NOT EXISTS (SELECT 1 FROM moved m JOIN placement p ON p.dir = m.from_dir \
          AND p.name = m.from_name AND p.volume = m.volume \
-         WHERE m.dir = e.dir AND m.name = e.name AND {HOLDS} AND {counts})"
+         WHERE m.dir = e.dir AND m.name = e.name AND {HOLDS} AND {counts}) AND NOT {}",
+        super::parts::OUTDATED
     )
 }

@@ -241,7 +241,7 @@ impl Catalog {
     /// What SQLite answers.
     pub fn needs_of_source(&self, run: i64, source: i64) -> Result<bool> {
         Ok(self.conn.query_row(
-            "SELECT EXISTS(SELECT 1 FROM entry WHERE source = ?2 AND need = ?1 AND gone = 0 AND kind <> 1)",
+            "SELECT EXISTS(SELECT 1 FROM entry WHERE source IN (?2, -?2) AND need = ?1 AND gone = 0 AND kind <> 1)",
             params![run, source],
             |r| r.get(0),
         )?)

@@ -116,7 +116,8 @@ impl Catalog {
     /// What SQLite answers.
     pub fn forget_untold(&self) -> Result<()> {
         let mut stmt = self.conn.prepare(
-            "DELETE FROM entry WHERE ino = 0 AND dir <> ?1 AND NOT EXISTS (SELECT 1 FROM placement p \
+            "DELETE FROM entry WHERE ino = 0 AND dir <> ?1 AND NOT EXISTS (SELECT 1 FROM split s \
+             WHERE s.dir = entry.dir AND s.name = entry.name) AND NOT EXISTS (SELECT 1 FROM placement p \
              WHERE p.dir = entry.dir AND p.name = entry.name) AND (child = 0 OR NOT EXISTS \
              (SELECT 1 FROM entry c WHERE c.dir = entry.child))",
         )?;
@@ -342,7 +343,10 @@ impl Catalog {
             link: None,
             rdev: entry.rdev,
             stored: true,
+            extra: None,
+            names: None,
             alias: entry.alias.clone(),
+            part: entry.part,
         };
         let key = self.key_of(&item)?;
         self.place_dirs(entry.volume, key.dir)?;

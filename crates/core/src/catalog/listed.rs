@@ -11,8 +11,10 @@ use rusqlite::{OptionalExtension, params};
 
 use super::Catalog;
 use super::order::{Pages, kind_from};
+use super::parts::{part_column, part_from};
 use super::place::THIS_RUN;
 use crate::error::Result;
+use crate::format::part::Part;
 use crate::meta::{Kind, Time};
 
 /// About what a line of the list takes beside the path.
@@ -200,6 +202,8 @@ pub struct Held {
     pub rdev: u64,
     /// Its path there, where that is not its own.
     pub alias: Option<Vec<u8>>,
+    /// Which part of a file it is, where it is one.
+    pub part: Option<Part>,
 }
 
 impl Everywhere {
@@ -241,10 +245,11 @@ impl Pages for OnAll<'_> {
         let compare = if inclusive { ">=" } else { ">" };
         // The names first: a page is so many entries, however many volumes hold each of them.
         let mut stmt = self.catalog.conn.prepare_cached(&format!(
-            "SELECT p.name, e.child, p.volume, p.kind, p.size, p.mtime, p.mtime_ns, p.rdev, p.target, p.alias FROM \
+            "SELECT p.name, e.child, p.volume, p.kind, p.size, p.mtime, p.mtime_ns, p.rdev, p.target, p.alias, {} FROM \
              (SELECT DISTINCT name FROM placement WHERE dir = ?1 AND name {compare} ?2 ORDER BY name LIMIT ?3) n \
              CROSS JOIN placement p ON p.dir = ?1 AND p.name = n.name \
-             CROSS JOIN entry e ON e.dir = ?1 AND e.name = n.name ORDER BY p.name, p.volume"
+             CROSS JOIN entry e ON e.dir = ?1 AND e.name = n.name ORDER BY p.name, p.volume",
+            part_column!()
         ))?;
         let mut rows = stmt.query(params![dir, after, limit])?;
         let mut page: Vec<Everywhere> = Vec::new();
@@ -277,6 +282,7 @@ impl Pages for OnAll<'_> {
                 },
                 rdev: r.get::<_, i64>(7)? as u64,
                 alias: r.get(9)?,
+                part: part_from(r.get::<_, Option<String>>(10)?.as_deref()),
             });
         }
         Ok(page)

@@ -7,6 +7,8 @@
 
 pub mod aliases;
 pub mod aside;
+pub mod attributes;
+pub mod checked;
 pub mod content;
 pub mod copies;
 pub mod digests;
@@ -21,6 +23,7 @@ pub mod mending;
 pub mod moved;
 pub mod names;
 pub mod order;
+pub mod parts;
 mod paths;
 pub mod place;
 pub mod plan;
@@ -36,7 +39,7 @@ mod tally;
 mod upkeep;
 pub mod volumes;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -45,6 +48,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+use crate::digest::Chains;
 use crate::error::{Code, Error, IoContext, Result};
 
 pub use schema::{ROOT_DIR, ROOT_PARENT};
@@ -56,6 +60,8 @@ pub struct Catalog {
     pub(crate) conn: Connection,
     path: PathBuf,
     copies: Cell<copies::Copies>,
+    /// Digests of files in parts, as far as this handle has seen them copied.
+    chains: RefCell<Chains>,
     _lock: Option<File>,
 }
 
@@ -180,6 +186,7 @@ impl Catalog {
             conn,
             path: path.to_owned(),
             copies: Cell::default(),
+            chains: RefCell::default(),
             _lock: None,
         };
         if version == schema::VERSION {

@@ -193,10 +193,10 @@ impl Catalog {
             Ok(Move {
                 placed: from_row(r)?,
                 to: Key {
-                    dir: r.get(17)?,
-                    name: r.get(18)?,
+                    dir: r.get(19)?,
+                    name: r.get(20)?,
                 },
-                child: r.get(19)?,
+                child: r.get(21)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

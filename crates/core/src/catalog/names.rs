@@ -5,6 +5,7 @@
 
 use super::Catalog;
 use super::plan::Worklist;
+use crate::engine::names::{Rules, encode};
 use crate::error::Result;
 
 /// The path holds one of `"*:<>?\|` or a control character: FAT and exFAT refuse it.
@@ -31,10 +32,19 @@ pub fn odd_path(path: &[u8]) -> u8 {
     if before == b'.' || before == b' ' {
         flags |= ODD_END;
     }
+    if flags == 0 && path.split(|b| *b == b'/').any(is_changed) {
+        flags |= ODD_CHARACTER;
+    }
     if !path.is_ascii() && std::str::from_utf8(path).is_err() {
         flags |= NOT_TEXT;
     }
     flags
+}
+
+/// Whether a name that nothing else is wrong with is kept as another one on such a file system: that of a device, or
+/// one that is too long.
+fn is_changed(name: &[u8]) -> bool {
+    matches!(encode(name, &Rules::WINDOWS), std::borrow::Cow::Owned(_))
 }
 
 impl Catalog {

@@ -34,7 +34,8 @@ pub struct Row {
 }
 
 pub(super) const ENTRY_COLUMNS: &str = "dir, name, source, kind, size, allocated, mtime, mtime_ns, mode, \
-    uid, gid, dev, ino, nlink, rdev, child, need, gone";
+    uid, gid, dev, ino, nlink, rdev, child, need, gone, \
+    changed, flags";
 
 pub(super) fn entry_from_row(r: &SqlRow<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
@@ -56,6 +57,8 @@ pub(super) fn entry_from_row(r: &SqlRow<'_>) -> rusqlite::Result<Row> {
             ino: r.get::<_, i64>(12)? as u64,
             nlink: r.get(13)?,
             rdev: r.get::<_, i64>(14)? as u64,
+            changed: r.get(18)?,
+            flags: r.get(19)?,
         },
         child: r.get(15)?,
         need: r.get(16)?,

@@ -18,6 +18,9 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn key_of(&self, item: &Item) -> Result<Key> {
+        if let Some(part) = &item.part {
+            return self.learn_part(item, part);
+        }
         let source = self.source_of(&item.path)?;
         let path = &item.path;
         let mut dir = ROOT_DIR;
@@ -34,6 +37,8 @@ impl Catalog {
             ino: 0,
             nlink: 1,
             rdev: 0,
+            changed: 0,
+            flags: 0,
         };
         while let Some(n) = path[at..].iter().position(|b| *b == b'/') {
             let end = at + n + 1;

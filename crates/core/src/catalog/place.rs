@@ -8,8 +8,10 @@ use rusqlite::{OptionalExtension, Row as SqlRow, params};
 use super::Catalog;
 use super::digests::{digest_from, number_of};
 use super::order::{Pages, kind_from};
+use super::parts::{part_column, part_from};
 use super::schema::{ROOT_DIR, ROOT_PARENT};
 use crate::error::Result;
+use crate::format::extra::Extra;
 use crate::format::item::Item;
 use crate::meta::{Kind, Meta, Time};
 
@@ -33,8 +35,12 @@ pub struct Placed {
     pub child: i64,
 }
 
-pub(super) const COLUMNS: &str = "p.dir, p.name, p.kind, p.size, p.mtime, p.mtime_ns, p.mode, p.uid, p.gid, p.algorithm, \
-    p.digest, p.target, p.link, p.rdev, p.stored, e.child, p.alias";
+pub(super) const COLUMNS: &str = concat!(
+    "p.dir, p.name, p.kind, p.size, p.mtime, p.mtime_ns, p.mode, p.uid, p.gid, p.algorithm, \
+    p.digest, p.target, p.link, p.rdev, p.stored, e.child, p.alias, ",
+    part_column!(),
+    ", p.extra"
+);
 
 pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
     let kind = kind_from(r.get(2)?);
@@ -63,6 +69,12 @@ pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
                 .then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
             stored: r.get(14)?,
             alias: r.get(16)?,
+            part: part_from(r.get::<_, Option<String>>(17)?.as_deref()),
+            extra: r
+                .get_ref(18)?
+                .as_blob_or_null()?
+                .and_then(Extra::from_bytes),
+            names: None,
         },
         child: r.get(15)?,
     })
@@ -170,7 +182,7 @@ impl Catalog {
         self.conn
             .prepare_cached(
                 "INSERT OR REPLACE INTO placement VALUES(?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
-                 ?12, ?13, ?14, ?15, ?16, ?17)",
+                 ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
             )?
             .execute(params![
                 key.dir,
@@ -189,8 +201,12 @@ impl Catalog {
                 item.link,
                 rdev as i64,
                 item.stored,
-                item.alias
+                item.alias,
+                item.extra.as_ref().map(|extra| extra.to_bytes())
             ])?;
+        if seen.is_some() {
+            self.attributes_copied(volume, key, item.kind)?;
+        }
         let (run, settled) = self.settled();
         let (kind, size, mtime) = match seen {
             Some(m) => (m.kind, m.size, m.mtime),
@@ -234,6 +250,9 @@ impl Catalog {
                     settled
                 ])?;
         }
+        if let Some(part) = &item.part {
+            self.part_placed(key, part)?;
+        }
         Ok(())
     }
 
@@ -253,12 +272,13 @@ impl Catalog {
                 .conn
                 .prepare_cached(
                     "INSERT OR IGNORE INTO placement SELECT dir, name, ?3, 0, kind, 0, mtime, mtime_ns, \
-                     mode, uid, gid, 0, NULL, NULL, NULL, 0, 1, NULL FROM entry WHERE dir = ?1 AND name = ?2",
+                     mode, uid, gid, 0, NULL, NULL, NULL, 0, 1, NULL, NULL FROM entry WHERE dir = ?1 AND name = ?2",
                 )?
                 .execute(params![parent, name, volume])?;
             if added == 0 {
                 return Ok(());
             }
+            self.note_attributes(parent, &name, volume)?;
             self.conn
                 .prepare_cached(
                     "UPDATE entry SET need = CASE WHEN abs(need) IN (?3, ?4) THEN ?4 ELSE 0 END \
@@ -309,7 +329,8 @@ impl Catalog {
         self.forget_lost_copies(key)?;
         self.conn
             .prepare_cached(
-                "DELETE FROM entry WHERE dir = ?1 AND name = ?2 AND (gone <> 0 OR ino = 0) AND NOT EXISTS \
+                "DELETE FROM entry WHERE dir = ?1 AND name = ?2 AND (gone <> 0 OR ino = 0 OR (source < 0 AND EXISTS \
+                 (SELECT 1 FROM part x JOIN split s ON s.id = x.split WHERE x.dir = ?1 AND x.name = ?2 AND s.stale <> 0))) AND NOT EXISTS \
                  (SELECT 1 FROM placement p WHERE p.dir = ?1 AND p.name = ?2) AND NOT EXISTS \
                  (SELECT 1 FROM entry c WHERE c.dir = entry.child AND entry.child <> 0)",
             )?

@@ -104,6 +104,7 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn planner(&self, run: i64) -> Result<Planner<'_>> {
+        self.settle_parts()?;
         self.conn.execute_batch("DELETE FROM plan")?;
         self.conn.execute_batch(
             "CREATE TEMP TABLE IF NOT EXISTS linkgroup(dev INTEGER, ino INTEGER, number INTEGER, \

@@ -59,6 +59,7 @@ fn open_unlocked(path: &Path, immutable: bool) -> Result<Catalog> {
         conn,
         path: path.to_owned(),
         copies: Cell::default(),
+        chains: std::cell::RefCell::default(),
         _lock: None,
     })
 }

@@ -15,6 +15,7 @@ use crate::cancel::CancelToken;
 use crate::error::{Code, Error, Result};
 use crate::filter::search::{Candidate, Patterns};
 use crate::format::item::Digest;
+use crate::format::part::{Part, part_name};
 use crate::meta::{Kind, Time};
 
 /// Names fetched at once from one directory.
@@ -84,6 +85,8 @@ pub struct Hit {
     pub stored: bool,
     /// Its path on the drive, where that is not its own.
     pub there: Option<Vec<u8>>,
+    /// It is a part of the file that was searched for.
+    pub part: Option<Part>,
 }
 
 /// A search that is going on.
@@ -99,6 +102,8 @@ pub struct Search<'c> {
     lost: (Vec<u8>, u32),
     in_lost: bool,
     over: bool,
+    /// Some files are kept in parts.
+    any_parts: bool,
 }
 
 /// One directory on the way to the entry in hand.
@@ -132,6 +137,7 @@ impl Catalog {
             lost: (Vec::new(), 0),
             in_lost: false,
             over: false,
+            any_parts: self.has_parts()?,
         };
         search.enter(ROOT_DIR, false)?;
         Ok(search)
@@ -188,7 +194,10 @@ impl Search<'_> {
             below,
         };
         if self.patterns.matches(candidate) {
-            self.hits_of(dir, name_at, hits)?;
+            let told = self.any_parts && self.is_told_with_its_file(dir, name_at, below)?;
+            if !told {
+                self.hits_of(dir, name_at, hits)?;
+            }
         }
         if child != 0 {
             let below = below || self.patterns.found_above(&self.path);
@@ -268,6 +277,7 @@ impl Search<'_> {
                 now: None,
                 stored: r.get(7)?,
                 there: r.get(8)?,
+                part: None,
             });
         }
         if entry.gone != 0 {
@@ -276,6 +286,9 @@ impl Search<'_> {
         let none = hits.len() == before;
         if entry.gone == 0 && entry.ino != 0 && none {
             self.under_old_name(dir, name, path, hits)?;
+        }
+        if self.any_parts && entry.content.kind == Kind::File {
+            self.parts_of(dir, name, path, &entry, hits)?;
         }
         if entry.gone == 0 && entry.ino != 0 && entry.need != 0 {
             hits.push(Hit {
@@ -288,7 +301,67 @@ impl Search<'_> {
                 standing: Standing::NotBackedUp,
                 now: None,
                 stored: true,
+                part: None,
                 there: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether the entry in hand is a part of a file that matches, too.
+    fn is_told_with_its_file(&self, dir: i64, name_at: usize, below: bool) -> Result<bool> {
+        let name = &self.path[name_at..];
+        let part = Part::whole(name).len();
+        let is_part: bool = self
+            .catalog
+            .conn
+            .prepare_cached("SELECT EXISTS(SELECT 1 FROM part WHERE dir = ?1 AND name = ?2)")?
+            .query_row(params![dir, name], |r| r.get(0))?;
+        Ok(is_part
+            && self.patterns.matches(Candidate {
+                key: &self.path[..name_at + part],
+                name_at,
+                below,
+            }))
+    }
+
+    /// The parts of a file, on the volumes that hold them.
+    fn parts_of(
+        &self,
+        dir: i64,
+        name: &[u8],
+        path: &[u8],
+        entry: &Entry,
+        hits: &mut Vec<Hit>,
+    ) -> Result<()> {
+        let mut stmt = self.catalog.conn.prepare_cached(
+            "SELECT x.number, s.count, x.offset, s.size, s.mtime, s.mtime_ns, p.volume, p.size, p.algorithm, p.digest, \
+             p.stored, p.alias FROM split s JOIN part x ON x.split = s.id JOIN placement p ON p.dir = x.dir AND p.name = x.name \
+             AND p.mtime = s.mtime AND p.mtime_ns = s.mtime_ns WHERE s.dir = ?1 AND s.name = ?2 \
+             ORDER BY s.count, x.number, p.volume",
+        )?;
+        let mut rows = stmt.query(params![dir, name])?;
+        while let Some(r) = rows.next()? {
+            let part = Part {
+                number: r.get(0)?,
+                count: r.get(1)?,
+                offset: r.get::<_, i64>(2)? as u64,
+                size: r.get::<_, i64>(3)? as u64,
+                digest: None,
+            };
+            let whole = Content::from_columns(Kind::File as u8, r.get(3)?, r.get(4)?, r.get(5)?);
+            hits.push(Hit {
+                path: part_name(path, part.number, part.count),
+                kind: Kind::File,
+                size: r.get::<_, i64>(7)? as u64,
+                mtime: whole.mtime,
+                digest: digest_from(r.get(8)?, r.get(9)?),
+                volume: r.get(6)?,
+                standing: entry.standing(&whole),
+                now: None,
+                stored: r.get(10)?,
+                part: Some(part),
+                there: r.get(11)?,
             });
         }
         Ok(())
@@ -349,6 +422,7 @@ impl Search<'_> {
                 now: Some(path.to_vec()),
                 stored: r.get(9)?,
                 there: r.get(10)?,
+                part: None,
             });
         }
         Ok(())
@@ -378,6 +452,7 @@ impl Search<'_> {
                 now: None,
                 stored: true,
                 there: None,
+                part: None,
             });
         }
         Ok(())

@@ -122,7 +122,7 @@ impl Catalog {
             )?;
         }
         let sql = format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry e WHERE need = ?1 AND gone = 0 AND ino <> 0 AND dir <> 0 \
+            "SELECT {ENTRY_COLUMNS} FROM entry e WHERE need = ?1 AND gone = 0 AND ino <> 0 AND dir <> 0 AND source >= 0 \
              AND (dir, name) > (?2, ?3) AND EXISTS (SELECT 1 FROM entry o WHERE o.dev IN (e.dev, \
              coalesce((SELECT before FROM temp.device WHERE now = e.dev), e.dev)) AND o.ino = e.ino \
              AND o.gone <> 0 AND o.gone = ?1 AND o.kind = e.kind) AND NOT EXISTS (SELECT 1 FROM placement p WHERE p.dir = e.dir AND p.name = e.name) \
@@ -167,7 +167,7 @@ impl Catalog {
             .conn
             .prepare_cached(&format!(
                 "SELECT {ENTRY_COLUMNS} FROM entry WHERE dev IN (?2, coalesce((SELECT before FROM temp.device \
-                 WHERE now = ?2), ?2)) AND ino = ?3 AND gone <> 0 AND gone = ?1 AND kind = ?4 ORDER BY dir, name"
+                 WHERE now = ?2), ?2)) AND ino = ?3 AND gone <> 0 AND gone = ?1 AND kind = ?4 AND source >= 0 ORDER BY dir, name"
             ))?
             .query_map(
                 params![
@@ -247,6 +247,7 @@ impl Catalog {
         if volumes.is_empty() {
             return Ok(false);
         }
+        self.look_at_attributes(to.dir, &to.name)?;
         // A copy of the set that did not hold it gets it under its new name.
         let held = match self.has_several_copies() {
             true => format!(" AND NOT ({})", self.nowhere()),

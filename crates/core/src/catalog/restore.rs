@@ -17,7 +17,9 @@ use super::volumes::Fate;
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::filter::search::{Patterns, Reading};
+use crate::format::extra::Extra;
 use crate::format::item::Item;
+use crate::format::part::Part;
 use crate::meta::{Kind, Time};
 
 /// Hits of a page of the search.
@@ -34,8 +36,10 @@ CREATE TABLE IF NOT EXISTS restore_want(
   size INTEGER NOT NULL,
   leaf INTEGER NOT NULL,          -- 0: a directory that comes with what is in it
   state INTEGER NOT NULL,         -- 0 wanted, 1 settled
-  mtime INTEGER, mtime_ns INTEGER -- of the version that was delivered
+  mtime INTEGER, mtime_ns INTEGER, -- of the version that was delivered
+  whole BLOB                      -- of a part: the path of the file
 );
+CREATE INDEX IF NOT EXISTS restore_want_whole ON restore_want(whole) WHERE whole IS NOT NULL;
 CREATE TABLE IF NOT EXISTS restore_have(
   volume INTEGER NOT NULL,
   key BLOB NOT NULL,              -- its path on the drive, with a slash at its end for a directory
@@ -48,8 +52,10 @@ CREATE TABLE IF NOT EXISTS restore_have(
 CREATE INDEX IF NOT EXISTS restore_have_want ON restore_have(want);
 CREATE TABLE IF NOT EXISTS restore_dir(
   path BLOB PRIMARY KEY,
-  mode INTEGER, uid INTEGER, gid INTEGER, mtime INTEGER, mtime_ns INTEGER
+  mode INTEGER, uid INTEGER, gid INTEGER, mtime INTEGER, mtime_ns INTEGER,
+  extra BLOB                      -- extended attributes and ACLs, as in `placement`
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS restore_flag(path BLOB PRIMARY KEY, flags INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS restore_link(
   volume INTEGER NOT NULL,
   link BLOB NOT NULL,             -- the first name of the group on that volume
@@ -116,6 +122,8 @@ pub struct Wanted {
     pub leaf: bool,
     /// The time of the version that this restore has delivered, to be replaced by a newer one.
     pub delivered: Option<Time>,
+    /// It is a part of the file that is to have this path.
+    pub whole: Option<Vec<u8>>,
 }
 
 /// What is known of a directory that was made or is wanted.
@@ -129,6 +137,8 @@ pub struct DirMeta {
     pub gid: u32,
     /// Last modification.
     pub mtime: Time,
+    /// Extended attributes and ACLs.
+    pub extra: Option<Box<Extra>>,
 }
 
 /// A file that can have further names.
@@ -228,7 +238,8 @@ impl Catalog {
         })?;
         (staged.files, staged.bytes, staged.others) = self.conn.query_row(
             &format!(
-                "SELECT count(*) FILTER (WHERE kind = 0), {BYTES}, count(*) FILTER (WHERE kind <> 0) \
+                "SELECT count(*) FILTER (WHERE kind = 0 AND whole IS NULL) + count(DISTINCT whole), {BYTES}, \
+                 count(*) FILTER (WHERE kind <> 0) \
                  FROM restore_want WHERE leaf = 1"
             ),
             [],
@@ -262,6 +273,20 @@ impl Catalog {
             return Ok(());
         };
         let path = dest(first);
+        let chosen = match &first.part {
+            None => self.chosen_parts(path)?,
+            Some(_) => self.chosen_parts(Part::whole(path))?,
+        };
+        match (&first.part, chosen) {
+            // All that is kept of it as one file is older than its parts.
+            (None, Some(_)) if first.kind == Kind::File => return Ok(()),
+            (Some(part), chosen) if chosen != Some(part.count) => {
+                let any = hits.iter().any(|h| h.volume != 0);
+                staged.lost += u64::from(chosen.is_none() && any && part.number == 1);
+                return Ok(());
+            }
+            _ => {}
+        }
         if have.iter().all(|h| h.standing == Standing::Gone) && self.is_shadowed(path)? {
             return Ok(());
         }
@@ -281,15 +306,16 @@ impl Catalog {
             .optional()?;
         let newer = matches!(delivered, Some((1, Some(sec), Some(nsec)))
             if best.kind != Kind::Dir && (sec, nsec) < (best.mtime.sec, best.mtime.nsec));
+        let whole = first.part.as_ref().map(|_| Part::whole(path));
         let id: i64 = self
             .conn
             .prepare_cached(
-                "INSERT INTO restore_want(path, kind, size, leaf, state) VALUES(?1, ?2, ?3, 1, 0) \
-                 ON CONFLICT(path) DO UPDATE SET kind = ?2, size = ?3, \
+                "INSERT INTO restore_want(path, kind, size, leaf, state, whole) VALUES(?1, ?2, ?3, 1, 0, ?5) \
+                 ON CONFLICT(path) DO UPDATE SET kind = ?2, size = ?3, whole = ?5, \
                  state = CASE WHEN ?4 THEN 0 ELSE state END RETURNING id",
             )?
             .query_row(
-                params![path, best.kind as u8, best.size as i64, newer],
+                params![path, best.kind as u8, best.size as i64, newer, whole],
                 |r| r.get(0),
             )?;
         let mut insert = self.conn.prepare_cached(
@@ -398,7 +424,7 @@ impl Catalog {
         let mut stmt = self.conn.prepare_cached(
             "SELECT w.id, w.path, w.state, w.mtime, w.mtime_ns, NOT EXISTS (SELECT 1 FROM restore_have b \
              WHERE b.want = h.want AND b.tried = 0 AND (b.current, b.mtime, b.mtime_ns) > \
-             (h.current, h.mtime, h.mtime_ns)), w.leaf FROM restore_have h JOIN restore_want w ON w.id = h.want \
+             (h.current, h.mtime, h.mtime_ns)), w.leaf, w.whole FROM restore_have h JOIN restore_want w ON w.id = h.want \
              WHERE h.volume = ?1 AND h.key = ?2 AND h.tried = 0",
         )?;
         Ok(stmt
@@ -411,9 +437,67 @@ impl Catalog {
                     delivered: sec.zip(nsec).map(|(sec, nsec)| Time { sec, nsec }),
                     best: r.get(5)?,
                     leaf: r.get(6)?,
+                    whole: r.get(7)?,
                 })
             })
             .optional()?)
+    }
+
+    /// Parts of files that are wanted and not settled, by number after `after`: of each its number, the path that
+    /// it would have, and what it is.
+    pub(crate) fn restore_parts(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Vec<u8>, Item)>> {
+        let wants = self
+            .conn
+            .prepare_cached(
+                "SELECT w.id, w.path, min(h.volume), h.key FROM restore_want w JOIN restore_have h ON h.want = w.id \
+                 WHERE w.whole IS NOT NULL AND w.state = 0 AND w.id > ?1 GROUP BY w.id ORDER BY w.id LIMIT ?2",
+            )?
+            .query_map(params![after, limit as i64], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+            })?
+            .collect::<rusqlite::Result<Vec<(i64, Vec<u8>, u32, Vec<u8>)>>>()?;
+        let mut parts = Vec::new();
+        for (id, path, volume, key) in wants {
+            if let Some(at) = self.find(&key, false)?
+                && let Some(placed) = self.placement(volume, &at)?
+            {
+                parts.push((id, path, placed.item));
+            }
+        }
+        Ok(parts)
+    }
+
+    /// How many parts of a file have been brought back.
+    pub(crate) fn restore_parts_done(&self, whole: &[u8]) -> Result<u64> {
+        self.count_parts("state = 1 AND mtime IS NOT NULL", whole)
+    }
+
+    /// How many parts of a file are still wanted.
+    pub(crate) fn restore_parts_left(&self, whole: &[u8]) -> Result<u64> {
+        self.count_parts("state = 0", whole)
+    }
+
+    fn count_parts(&self, which: &str, whole: &[u8]) -> Result<u64> {
+        Ok(self
+            .conn
+            .prepare_cached(&format!(
+                "SELECT count(*) FROM restore_want WHERE whole = ?1 AND {which}"
+            ))?
+            .query_row([whole], |r| count(r, 0))?)
+    }
+
+    /// A file did not get its name: what was brought back of it is not what was wanted.
+    pub(crate) fn restore_parts_failed(&self, whole: &[u8]) -> Result<()> {
+        self.conn
+            .prepare_cached(
+                "UPDATE restore_want SET mtime = NULL, mtime_ns = NULL WHERE whole = ?1",
+            )?
+            .execute([whole])?;
+        Ok(())
     }
 
     /// The entry is settled; `delivered`: with the version of this time.
@@ -448,12 +532,20 @@ impl Catalog {
             Some(m) => self
                 .conn
                 .prepare_cached(
-                    "INSERT INTO restore_dir VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(path) DO UPDATE SET \
+                    "INSERT INTO restore_dir VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT(path) DO UPDATE SET \
                      mode = excluded.mode, uid = excluded.uid, gid = excluded.gid, mtime = excluded.mtime, \
-                     mtime_ns = excluded.mtime_ns WHERE mode IS NULL OR (excluded.mtime, excluded.mtime_ns) >= \
+                     mtime_ns = excluded.mtime_ns, extra = excluded.extra WHERE mode IS NULL OR (excluded.mtime, excluded.mtime_ns) >= \
                      (restore_dir.mtime, restore_dir.mtime_ns)",
                 )?
-                .execute(params![path, m.mode, m.uid, m.gid, m.mtime.sec, m.mtime.nsec])?,
+                .execute(params![
+                    path,
+                    m.mode,
+                    m.uid,
+                    m.gid,
+                    m.mtime.sec,
+                    m.mtime.nsec,
+                    m.extra.as_ref().map(|extra| extra.to_bytes())
+                ])?,
         };
         Ok(())
     }
@@ -474,7 +566,7 @@ impl Catalog {
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Option<DirMeta>)>> {
         let mut stmt = self.conn.prepare_cached(
-            "SELECT path, mode, uid, gid, mtime, mtime_ns FROM restore_dir WHERE ?1 IS NULL OR path < ?1 \
+            "SELECT path, mode, uid, gid, mtime, mtime_ns, extra FROM restore_dir WHERE ?1 IS NULL OR path < ?1 \
              ORDER BY path DESC LIMIT ?2",
         )?;
         let rows = stmt.query_map(params![before, limit as i64], |r| {
@@ -489,6 +581,7 @@ impl Catalog {
                         sec: r.get(4)?,
                         nsec: r.get(5)?,
                     },
+                    extra: r.get_ref(6)?.as_blob_or_null()?.and_then(Extra::from_bytes),
                 }),
             };
             Ok((r.get(0)?, meta))
@@ -507,7 +600,43 @@ impl Catalog {
             uid: row.meta.uid,
             gid: row.meta.gid,
             mtime: row.meta.mtime,
+            extra: None,
         }))
+    }
+
+    /// Notes the flags that an entry of the destination is to get when all is done.
+    pub(crate) fn restore_note_flags(&self, path: &[u8], flags: u8) -> Result<()> {
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO restore_flag VALUES(?1, ?2)")?
+            .execute(params![path, flags])?;
+        Ok(())
+    }
+
+    /// The entry did not get its name.
+    pub(crate) fn restore_forget_flags(&self, path: &[u8]) -> Result<()> {
+        self.conn
+            .prepare_cached("DELETE FROM restore_flag WHERE path = ?1")?
+            .execute([path])?;
+        Ok(())
+    }
+
+    /// Entries of the destination that are to get flags: up to `limit` after `after`.
+    pub(crate) fn restore_flags(&self, after: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, u8)>> {
+        let mut stmt = self.conn.prepare_cached(
+            "SELECT path, flags FROM restore_flag WHERE path > ?1 ORDER BY path LIMIT ?2",
+        )?;
+        let rows = stmt.query_map(params![after, limit as i64], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How many entries of the destination had flags.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn restore_flagged(&self) -> Result<u64> {
+        Ok(self
+            .conn
+            .query_row("SELECT count(*) FROM restore_flag", [], |r| count(r, 0))?)
     }
 
     /// The file of a hard-link group of a volume that further names can be given to.

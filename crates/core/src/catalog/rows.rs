@@ -66,7 +66,8 @@ impl Scan<'_> {
             "UPDATE entry SET kind = ?3, size = ?4, allocated = ?5, mtime = ?6, mtime_ns = ?7, mode = ?8, \
              uid = ?9, gid = ?10, dev = ?11, ino = ?12, nlink = ?13, rdev = ?14, need = ?15, source = ?16, gone = 0, \
              sha256 = CASE WHEN ?17 THEN NULL ELSE sha256 END, \
-             blake3 = CASE WHEN ?17 THEN NULL ELSE blake3 END WHERE dir = ?1 AND name = ?2",
+             blake3 = CASE WHEN ?17 THEN NULL ELSE blake3 END, changed = ?18, flags = ?19 \
+             WHERE dir = ?1 AND name = ?2",
         )?;
         stmt.execute(params![
             row.dir,
@@ -85,14 +86,22 @@ impl Scan<'_> {
             meta.rdev as i64,
             need,
             source,
-            content_differs
+            content_differs,
+            meta.changed,
+            meta.flags
         ])?;
+        if need == 0 && old.changed != meta.changed {
+            self.catalog.look_at_attributes(row.dir, &row.name)?;
+        }
         self.since_commit += 1;
         Ok(())
     }
 
     /// Whether a volume holds an entry as it is now.
     fn is_held(&self, row: &Row, meta: &Meta) -> Result<bool> {
+        if self.catalog.is_in_parts(row.dir, &row.name, meta)? {
+            return Ok(true);
+        }
         if self.catalog.has_several_copies() {
             return self.catalog.all_copies_hold(row.dir, &row.name, meta);
         }
@@ -285,7 +294,7 @@ impl Catalog {
         self.conn
             .prepare_cached(
                 "INSERT INTO entry VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-                 ?15, ?16, ?17, 0, NULL, NULL)",
+                 ?15, ?16, ?17, 0, NULL, NULL, ?18, ?19)",
             )?
             .execute(params![
                 dir,
@@ -304,7 +313,9 @@ impl Catalog {
                 meta.nlink,
                 meta.rdev as i64,
                 child,
-                need
+                need,
+                meta.changed,
+                meta.flags
             ])?;
         Ok(())
     }

@@ -193,10 +193,12 @@ impl Catalog {
     /// What SQLite answers.
     pub fn drop_gone_unplaced(&self) -> Result<()> {
         self.settle_lost()?;
+        self.settle_parts()?;
         self.conn.execute(
             "DELETE FROM entry WHERE gone <> 0 AND NOT EXISTS (SELECT 1 FROM placement p \
              WHERE p.dir = entry.dir AND p.name = entry.name) AND NOT EXISTS (SELECT 1 FROM moved m \
-             WHERE m.dir = entry.dir AND m.name = entry.name)",
+             WHERE m.dir = entry.dir AND m.name = entry.name) AND NOT EXISTS (SELECT 1 FROM split s \
+             WHERE s.dir = entry.dir AND s.name = entry.name)",
             [],
         )?;
         Ok(())

@@ -1,4 +1,4 @@
-//! The tables of a catalog, version 2, and how a file becomes one.
+//! The tables of a catalog, version 3, and how a file becomes one.
 //!
 //! Entries are kept directory by directory: a path's directory is stored once, as a row of `dir`, and an
 //! entry's key is (directory, name). A directory's name is stored with a slash at its end, so that the
@@ -15,7 +15,7 @@ use rusqlite::config::DbConfig;
 use crate::error::{Code, Error, Result};
 
 /// The version of the tables below.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// "MVCC" as SQLite's application id: tells our catalogs from other databases.
 const APPLICATION_ID: i64 = 0x4d56_4343;
@@ -123,8 +123,6 @@ ALTER TABLE volume ADD COLUMN copy INTEGER NOT NULL DEFAULT 1;    -- which copy 
 -- algorithm that a placement of it has.
 ALTER TABLE entry ADD COLUMN sha256 BLOB;
 ALTER TABLE entry ADD COLUMN blake3 BLOB;
--- Its whole path on the volume, where the file system could not take the true one; else NULL.
-ALTER TABLE placement ADD COLUMN alias BLOB;
 -- Placements whose entry has another name in the source now, and on the volume not yet. Of a directory that is
 -- gone and only holds such placements dir is 0: it goes as soon as it is empty.
 CREATE TABLE moved(
@@ -167,6 +165,10 @@ CREATE TABLE finding(
   checked INTEGER NOT NULL,       -- seconds since 1970
   PRIMARY KEY(volume, dir, name)
 ) WITHOUT ROWID;
+";
+
+/// Version 3: other names on the volumes, and checks.
+const OTHER_NAMES: &str = "
 -- Checks of whole volumes that this host knows of.
 CREATE TABLE verification(
   volume INTEGER NOT NULL,
@@ -175,10 +177,40 @@ CREATE TABLE verification(
   bad INTEGER NOT NULL,           -- entries that were not good
   PRIMARY KEY(volume, checked)
 ) WITHOUT ROWID;
+-- Its whole path on the volume, where the file system could not take the true one; else NULL.
+ALTER TABLE placement ADD COLUMN alias BLOB;
 ";
 
-/// The step that makes a catalog of version N + 1 out of one of version N, by N.
-const STEPS: [&str; VERSION as usize] = [TABLES, SET_THAT_LASTS];
+/// Version 3: what entries have besides.
+const ATTRIBUTES: &str = "
+-- Extended attributes, ACLs and flags: what a volume has, in the form of `Extra::to_bytes`.
+ALTER TABLE placement ADD COLUMN extra BLOB;
+ALTER TABLE entry ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;  -- its ctime in nanoseconds, 0 = unknown
+ALTER TABLE entry ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;    -- immutable 1, append-only 2, no dump 4
+-- Entries whose ctime has changed and nothing else that a walk sees: their attributes are to be looked at.
+CREATE TABLE attribute_look(dir INTEGER NOT NULL, name BLOB NOT NULL, PRIMARY KEY(dir, name)) WITHOUT ROWID;
+-- Placements whose attributes are not, or perhaps not, those that the source has.
+CREATE TABLE attribute(
+  dir INTEGER NOT NULL,
+  name BLOB NOT NULL,
+  volume INTEGER NOT NULL,
+  PRIMARY KEY(dir, name, volume)
+) WITHOUT ROWID;
+-- What owners (0) and groups (1) are called, by whoever told first.
+CREATE TABLE owner(
+  is_group INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  name BLOB NOT NULL,
+  PRIMARY KEY(is_group, id)
+) WITHOUT ROWID;
+";
+
+/// The steps that make a catalog of version N + 1 out of one of version N, by N.
+const STEPS: [&[&str]; VERSION as usize] = [
+    &[TABLES],
+    &[SET_THAT_LASTS],
+    &[OTHER_NAMES, super::parts::TABLES, ATTRIBUTES],
+];
 
 /// Sets what every connection needs.
 ///
@@ -217,7 +249,7 @@ pub fn migrate(conn: &Connection, from: i64) -> Result<()> {
     let steps = STEPS.get(from.max(0) as usize..).unwrap_or_default();
     conn.execute_batch(&format!(
         "BEGIN IMMEDIATE; {} PRAGMA user_version = {VERSION}; COMMIT;",
-        steps.concat()
+        steps.concat().concat()
     ))?;
     Ok(())
 }

@@ -108,6 +108,10 @@ struct Entry {
     gone: bool,
     /// A source has been seen to hold it.
     seen: bool,
+    /// It is a part of a file, which is counted itself.
+    part: bool,
+    /// It waits for parts of it, and has not failed.
+    in_parts: bool,
 }
 
 /// The columns of a placement that count here.
@@ -159,7 +163,9 @@ impl Catalog {
             ..Status::default()
         };
         let mut entries = self.conn.prepare(
-            "SELECT dir, name, kind, size, mtime, mtime_ns, need, gone, ino FROM entry WHERE dir > ?1 \
+            "SELECT dir, name, kind, size, mtime, mtime_ns, need, gone, ino, source, \
+             need < 0 AND kind = 0 AND EXISTS (SELECT 1 FROM split s WHERE s.dir = entry.dir AND s.name = entry.name \
+             AND s.stale = 0) FROM entry WHERE dir > ?1 \
              ORDER BY dir, name",
         )?;
         let mut entries = entries.query([ROOT_PARENT])?;
@@ -214,6 +220,8 @@ impl Catalog {
                 need: row.get(6)?,
                 gone: row.get::<_, i64>(7)? != 0,
                 seen: row.get::<_, i64>(8)? != 0,
+                part: row.get::<_, i64>(9)? < 0,
+                in_parts: row.get(10)?,
             };
             let mut on = status.copies_holding(&entry, &of_entry);
             if status.several && on < status.copies && entry.kind == Kind::File as u8 {
@@ -287,7 +295,7 @@ impl Status {
         let on_retired = copies
             .iter()
             .any(|c| self.fate(c.volume) == Fate::Retired && c.holds(e));
-        if in_source {
+        if in_source && !e.part {
             if e.kind == FILE {
                 self.source.add(e.size);
                 let waits = match self.several {
@@ -296,7 +304,7 @@ impl Status {
                 };
                 if waits {
                     self.waiting.add(e.size);
-                    if e.need < 0 {
+                    if e.need < 0 && !e.in_parts {
                         self.failed.add(e.size);
                     }
                     if on_retired {

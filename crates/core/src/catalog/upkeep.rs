@@ -12,6 +12,10 @@ use crate::error::Result;
 use crate::format::item::Item;
 use crate::meta::Meta;
 
+/// SQL: that it is noted that the placement `p` may not have the attributes of its source.
+const OTHER_ATTRIBUTES: &str = "EXISTS (SELECT 1 FROM attribute a WHERE a.dir = p.dir AND a.name = p.name \
+    AND a.volume = p.volume)";
+
 impl Catalog {
     /// Brings the placements of a volume's directories up to what the sources say of them now.
     ///
@@ -27,7 +31,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// Files on a volume whose content is as in the source and whose owner, mode or time is not: up to `limit` that
+    /// Entries on a volume, but for directories, whose content is as in the source and whose owner, mode, time or attributes are not: up to `limit` that
     /// come after the key `after`, in the order of the keys.
     ///
     /// # Errors
@@ -40,9 +44,9 @@ impl Catalog {
     ) -> Result<Vec<(Key, Item, Meta)>> {
         let mut stmt = self.conn.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
-             WHERE p.volume = ?1 AND p.kind = 0 AND p.stored = 1 AND {} AND e.gone = 0 \
+             WHERE p.volume = ?1 AND p.kind <> 1 AND {} AND e.gone = 0 \
              AND e.ino <> 0 AND {HOLDS} AND (p.mode <> e.mode OR p.uid <> e.uid OR p.gid <> e.gid \
-             OR p.mtime <> e.mtime OR p.mtime_ns <> e.mtime_ns) AND (p.dir, p.name) > (?2, ?3) ORDER BY p.dir, p.name LIMIT ?4",
+             OR p.mtime <> e.mtime OR p.mtime_ns <> e.mtime_ns OR {OTHER_ATTRIBUTES}) AND (p.dir, p.name) > (?2, ?3) ORDER BY p.dir, p.name LIMIT ?4",
             self.is_backed_up()
         ))?;
         let placed = stmt
@@ -60,7 +64,7 @@ impl Catalog {
         Ok(out)
     }
 
-    /// Whether a volume holds a file or directory of which only owner, mode or time differ from the source's.
+    /// Whether a volume holds an entry of which only owner, mode, time or attributes differ from the source's.
     ///
     /// # Errors
     /// What SQLite answers.
@@ -68,9 +72,9 @@ impl Catalog {
         Ok(self.conn.query_row(
             &format!(
                 "SELECT EXISTS(SELECT 1 FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
-                 WHERE p.volume = ?1 AND p.kind <= 1 AND p.stored = 1 AND {} AND e.gone = 0 \
+                 WHERE p.volume = ?1 AND {} AND e.gone = 0 \
                  AND e.ino <> 0 AND {HOLDS} AND (p.mode <> e.mode OR p.uid <> e.uid OR p.gid <> e.gid \
-                 OR (p.kind = 0 AND (p.mtime <> e.mtime OR p.mtime_ns <> e.mtime_ns))))",
+                 OR {OTHER_ATTRIBUTES} OR (p.kind = 0 AND (p.mtime <> e.mtime OR p.mtime_ns <> e.mtime_ns))))",
                 self.is_backed_up()
             ),
             [volume],
@@ -105,12 +109,14 @@ impl Catalog {
         let mut stmt = self.conn.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
              WHERE p.volume = ?1 AND (((?2 AND e.gone = {THIS_RUN}) OR (e.gone = 0 AND {} AND p.kind <> 1 \
-             AND NOT ({HOLDS}) AND EXISTS (SELECT 1 FROM placement q WHERE q.dir = p.dir AND q.name = p.name \
-             AND q.volume <> p.volume AND {} AND {}))) AND NOT {MOVED} OR {}) AND (p.dir, p.name) < (?3, ?4) \
+             AND NOT ({HOLDS}) AND (EXISTS (SELECT 1 FROM placement q WHERE q.dir = p.dir AND q.name = p.name \
+             AND q.volume <> p.volume AND {} AND {}) OR (p.kind = 0 AND {}))) OR {}) AND NOT {MOVED} OR {}) AND (p.dir, p.name) < (?3, ?4) \
              ORDER BY p.dir DESC, p.name DESC LIMIT ?5",
             self.is_backed_up(),
             HOLDS.replace("p.", "q."),
             self.in_use().replace("p.", "q."),
+            super::parts::in_parts(&self.in_use()),
+            super::parts::REPLACED,
             super::moved::left_behind(self)
         ))?;
         let (dir, name) = before.map_or((i64::MAX, &b""[..]), |k| (k.dir, &k.name));

@@ -3,10 +3,12 @@
 //! Size and time must be equal; a file's digest is then read in from the drive, unless the set has none. What differs is left alone
 //! here: it is replaced later, and only where that was asked for.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::collections::HashSet;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::content::digest_of;
-use super::drive::{Drive, join, split};
+use super::drive::{Drive, join, names_in, split};
+use super::moves::is_spelt;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::order::{Entries, Ordered, Row};
@@ -57,6 +59,7 @@ pub fn adopt_equal(
     let volume = drive.identity.volume.number;
     let algorithm = catalog.digest()?;
     let mut adopted = Adopted::default();
+    let mut spelt = Spelt::default();
     let mut batch: Vec<(Key, Item)> = Vec::new();
     let mut entries = Ordered::new(Entries(&catalog.conn))?;
     while let Some(row) = entries.next_entry()? {
@@ -67,13 +70,21 @@ pub fn adopt_equal(
             continue;
         }
         let path = entries.path().to_vec();
-        let (dir, name) = split(&path);
-        let Ok(dir) = sys::open_dir_beneath(drive.root.as_fd(), dir, true) else {
+        // Nothing tells of which version a part is that somebody else has put there.
+        if row.source < 0 {
+            continue;
+        }
+        let (above, name) = split(&path);
+        let Ok(dir) = sys::open_dir_beneath(drive.root.as_fd(), above, true) else {
             continue;
         };
         let Ok(found) = sys::stat_at(dir.as_fd(), name) else {
             continue;
         };
+        if drive.rules.folds && !spelt.has(drive, &dir, above, name)? {
+            // Another spelling of it: it is copied beside that.
+            continue;
+        }
         let equal = is_equal(&row.meta, &found, step_seconds)
             || is_same_link(catalog, &row, &path, dir.as_fd(), &found);
         if !equal {
@@ -112,6 +123,28 @@ pub fn adopt_equal(
     }
     record(drive, catalog, volume, &mut batch)?;
     Ok(adopted)
+}
+
+/// The names in the directory in hand of a drive where several spellings are one.
+#[derive(Default)]
+struct Spelt {
+    above: Option<Vec<u8>>,
+    names: HashSet<Vec<u8>>,
+}
+
+impl Spelt {
+    /// Whether a name stands there in just this spelling, and its directory, too.
+    fn has(&mut self, drive: &Drive, dir: &OwnedFd, above: &[u8], name: &[u8]) -> Result<bool> {
+        if self.above.as_deref() != Some(above) {
+            self.names.clear();
+            if above.is_empty() || is_spelt(drive, above)? {
+                let listed = names_in(dir.as_fd()).at("listing", &join(&drive.path, above))?;
+                self.names.extend(listed.into_iter().map(|(name, _)| name));
+            }
+            self.above = Some(above.to_vec());
+        }
+        Ok(self.names.contains(name))
+    }
 }
 
 /// Whether what stands on the drive is, as far as a look can tell, what the source has.
@@ -214,7 +247,10 @@ fn item_of(
         link: None,
         rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
         stored: true,
+        extra: None,
+        names: None,
         alias: None,
+        part: None,
     };
     item.check()?;
     Ok(item)

@@ -5,7 +5,11 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::fs::Mode;
+
+use super::attributes::Attributes;
 use super::drive::{Drive, join, split};
+use super::times::is_kept;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::place::{Key, Placed};
@@ -14,7 +18,7 @@ use crate::format::item::Item;
 use crate::format::journal::Record;
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
-use crate::sys;
+use crate::sys::{self, On};
 
 /// Entries that are removed between two looks at the catalog.
 const BATCH: usize = 4_096;
@@ -157,7 +161,8 @@ pub(super) fn standing(drive: &Drive, item: &Item) -> Result<Stands> {
         return Ok(Stands::Otherwise);
     }
     // Two seconds: the step in which FAT keeps times.
-    let same_time = (found.mtime.sec - item.mtime.sec).abs() <= 2;
+    let same_time = found.mtime.sec.abs_diff(item.mtime.sec) <= 2
+        || is_kept(found.mtime, item.mtime, drive.rules.windows);
     if item.kind == Kind::File && (found.size != item.size || !same_time) {
         return Ok(Stands::Otherwise);
     }
@@ -215,6 +220,7 @@ fn mend(
         dir: i64::MIN,
         name: Vec::new(),
     };
+    let mut sources: Option<Attributes> = None;
     while !cancel.is_stopped() {
         let batch = catalog.mendable(volume, &after, BATCH)?;
         let Some((last, _, _)) = batch.last() else {
@@ -225,7 +231,23 @@ fn mend(
         let mut records = Vec::new();
         for (key, mut item, want) in batch {
             item.path = catalog.path_of(&key)?;
-            match set(drive, &item, &want) {
+            let mut fresh = false;
+            if catalog.wants_attributes(volume, &key)?
+                && let Some(row) = catalog.entry(key.dir, &key.name)?
+            {
+                let sources = match &mut sources {
+                    Some(open) => open,
+                    none => none.insert(Attributes::new(catalog)?),
+                };
+                if let Some(extra) = sources.of(&row, &item.path) {
+                    item.extra = extra;
+                    fresh = true;
+                } else if !differs(&item, &want) {
+                    // Its source can't be read now: another run will.
+                    continue;
+                }
+            }
+            match set(drive, &item, &want, fresh) {
                 Ok(true) => {}
                 // Not what was written there: that is for a verification to tell.
                 Ok(false) => continue,
@@ -241,7 +263,7 @@ fn mend(
             (item.mode, item.uid, item.gid, item.mtime) =
                 (want.mode, want.uid, want.gid, want.mtime);
             records.push(Record::Mended { item: item.clone() });
-            mended.push((key, item));
+            mended.push((key, item, fresh));
         }
         // Durable on the drive before the catalog says so: else a crash would leave it unmended for ever.
         if let Err(e) = drive.append(&records).and_then(|()| drive.barrier()) {
@@ -250,27 +272,57 @@ fn mend(
         }
         applied.mended += mended.len() as u64;
         catalog.atomically(|| {
-            mended
-                .iter()
-                .try_for_each(|(key, item)| catalog.place(volume, key, item, None))
+            mended.iter().try_for_each(|(key, item, fresh)| {
+                catalog.place(volume, key, item, None)?;
+                match fresh {
+                    true => catalog.attributes_set(volume, key, item.extra.as_deref()),
+                    false => Ok(()),
+                }
+            })
         })?;
     }
     Ok(())
 }
 
-/// Sets owner, mode and time; `false` when what stands there is not what was recorded.
-fn set(drive: &Drive, item: &Item, want: &Meta) -> Result<bool> {
+fn differs(item: &Item, want: &Meta) -> bool {
+    (item.mode, item.uid, item.gid, item.mtime) != (want.mode, want.uid, want.gid, want.mtime)
+}
+
+/// Sets owner, mode and time, and the item's attributes where they are news; `false` when what stands there is not
+/// what was recorded.
+fn set(drive: &Drive, item: &Item, want: &Meta, attributes: bool) -> Result<bool> {
+    if !item.stored {
+        return Ok(true);
+    }
     let path = item.on_drive();
     let (dir, name) = split(path);
     let dir = sys::open_dir_beneath(drive.root.as_fd(), dir, true).at("opening", path)?;
     let found = sys::stat_at(dir.as_fd(), name).at("looking at", path)?;
-    if found.kind != Kind::File || found.size != item.size {
+    if found.kind != item.kind || (found.kind == Kind::File && found.size != item.size) {
         return Ok(false);
     }
+    let xattrs = attributes.then(|| item.extra.as_ref().map_or(&[][..], |e| &e.xattrs));
+    if found.kind != Kind::File {
+        super::special::dress_again(dir.as_fd(), name, &found, want, xattrs)
+            .at("setting owner, mode and time of", path)?;
+        return Ok(true);
+    }
     let fd = sys::open_for_reading(dir.as_fd(), name).at("opening", path)?;
-    let now = sys::stat_fd(fd.as_fd()).at("looking at", path)?;
+    let mut now = sys::stat_fd(fd.as_fd()).at("looking at", path)?;
     if now.kind != Kind::File || now.size != item.size {
         return Ok(false);
+    }
+    if let Some(xattrs) = xattrs {
+        // Only root may write attributes of a file that can't be written.
+        let writable = Mode::from_raw_mode(now.mode | 0o200);
+        let opened = now.mode & 0o200 == 0 && rustix::fs::fchmod(&fd, writable).is_ok();
+        let _ = sys::write_xattrs(On::Open(fd.as_fd()), xattrs, false);
+        if opened || !xattrs.is_empty() {
+            // An ACL changes the mode.
+            now.mode = u32::MAX;
+        } else {
+            now = sys::stat_fd(fd.as_fd()).at("looking at", path)?;
+        }
     }
     sys::set_metadata(fd.as_fd(), Some(&now), want).at("setting owner, mode and time of", path)?;
     Ok(true)

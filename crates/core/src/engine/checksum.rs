@@ -115,6 +115,7 @@ pub fn compare(
         },
     )?;
     catalog.forget_to_compare()?;
+    super::attributes::look(catalog, cancel)?;
     done.renamed = found;
     Ok(done)
 }

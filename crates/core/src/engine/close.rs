@@ -8,22 +8,25 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::os::fd::AsFd;
 
+use super::attributes::{Attributes, of_directory};
 use super::drive::{Drive, join};
+use super::ownernames::OwnerNamesOf;
 use super::setlist::{self, List};
 use super::starthere::{self, Page};
 use super::sumsfile::SumsFile;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::order::{Ordered, Step};
-use crate::catalog::place::{OnVolume, Placed};
+use crate::catalog::place::OnVolume;
 use crate::catalog::{ROOT_DIR, ROOT_PARENT};
 use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
+use crate::format::extra::Xattr;
 use crate::format::item::{Algorithm, Item};
 use crate::format::manifest::{Header, ManifestWriter};
 use crate::format::readme::{self, Checks};
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
-use crate::sys;
+use crate::sys::{self, On};
 
 /// What stands on a drive that was closed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,7 +76,10 @@ pub fn close(
     drive.release_ballast();
     catalog.refresh_dirs(drive.identity.volume.number)?;
     drive.barrier().map_err(failed)?;
-    let mut closed = write_lists(&drive, catalog, cancel, progress).map_err(failed)?;
+    // One transaction: what directories are given is noted for each of them.
+    let mut closed = catalog
+        .atomically(|| write_lists(&drive, catalog, cancel, progress))
+        .map_err(failed)?;
     drive.identity.closed = date.map(str::to_owned);
     let page_at_root =
         catalog.has_start_here()? && starthere::is_for_root(&drive, catalog).map_err(failed)?;
@@ -132,9 +138,12 @@ fn write_lists(
     let mut manifest = ManifestWriter::new(own.begin(b"manifest.jsonl")?, &manifest_path, &header)?;
     let mut sums = [Algorithm::Sha256, Algorithm::Blake3].map(|by| SumsFile::new(drive, by));
     let mut closed = Closed::default();
-    let mut dirs: Vec<Placed> = Vec::new();
+    // With whether their attributes are to be looked at.
+    let mut dirs: Vec<(Item, bool)> = Vec::new();
     let mut leaders = HashMap::new();
     let volume = identity.volume.number;
+    let mut names = OwnerNamesOf::new(catalog);
+    let mut sources = Attributes::new(catalog)?;
     let mut entries = Ordered::new(OnVolume { catalog, volume })?;
     while let Some(step) = entries.step()? {
         if cancel.is_now() {
@@ -142,8 +151,8 @@ fn write_lists(
         }
         let mut placed = match step {
             Step::Leave => {
-                if let Some(dir) = dirs.pop() {
-                    set_dir(drive, &dir, progress)?;
+                if let Some((dir, attributes)) = dirs.pop() {
+                    set_dir(drive, &dir, attributes, progress)?;
                 }
                 continue;
             }
@@ -151,8 +160,16 @@ fn write_lists(
         };
         placed.item.path = entries.path().to_vec();
         relink(catalog, volume, &mut placed.item, &mut leaders)?;
+        let mut attributes = false;
+        if placed.item.kind == Kind::Dir {
+            let (path, recorded) = (&placed.item.path, placed.item.extra.take());
+            (placed.item.extra, attributes) =
+                of_directory(catalog, volume, &placed.key, path, recorded, &mut sources)?;
+        }
+        placed.item.names = names.of(&placed.item)?;
         manifest.push(&placed.item)?;
         closed.entries += 1;
+        closed.checks.aliases += u64::from(placed.item.alias.is_some());
         if placed.item.kind == Kind::File {
             closed.files += 1;
             closed.bytes += placed.item.size;
@@ -168,7 +185,7 @@ fn write_lists(
             closed.checks.count(&placed.item, listed);
         }
         if placed.item.kind == Kind::Dir {
-            dirs.push(placed);
+            dirs.push((placed.item, attributes));
         }
     }
     set_root(drive, catalog, progress)?;
@@ -192,7 +209,7 @@ fn set_root(drive: &Drive, catalog: &Catalog, progress: &Progress) -> Result<()>
     if let Some(root) = catalog.entry(ROOT_PARENT, b"/")?
         && root.child == ROOT_DIR
     {
-        set_dir_meta(drive, b"", &root.meta, progress)?;
+        set_dir_meta(drive, b"", &root.meta, None, progress)?;
     }
     Ok(())
 }
@@ -230,8 +247,7 @@ fn relink(
     Ok(())
 }
 
-fn set_dir(drive: &Drive, placed: &Placed, progress: &Progress) -> Result<()> {
-    let item = &placed.item;
+fn set_dir(drive: &Drive, item: &Item, attributes: bool, progress: &Progress) -> Result<()> {
     let meta = Meta {
         kind: Kind::Dir,
         size: 0,
@@ -244,15 +260,29 @@ fn set_dir(drive: &Drive, placed: &Placed, progress: &Progress) -> Result<()> {
         ino: 0,
         nlink: 0,
         rdev: 0,
+        changed: 0,
+        flags: 0,
     };
-    set_dir_meta(drive, item.on_drive(), &meta, progress)
+    let xattrs = attributes.then(|| item.extra.as_ref().map_or(&[][..], |e| &e.xattrs));
+    set_dir_meta(drive, item.on_drive(), &meta, xattrs, progress)
 }
 
-fn set_dir_meta(drive: &Drive, path: &[u8], want: &Meta, progress: &Progress) -> Result<()> {
+/// Sets owner, attributes (where there is a word of them), mode and times, in this order: an ACL changes the mode.
+fn set_dir_meta(
+    drive: &Drive,
+    path: &[u8],
+    want: &Meta,
+    xattrs: Option<&[Xattr]>,
+    progress: &Progress,
+) -> Result<()> {
     let whole = join(&drive.path, path);
     let result = sys::open_dir_beneath(drive.root.as_fd(), path, true)
         .at("opening", &whole)
         .and_then(|fd| {
+            if let Some(xattrs) = xattrs {
+                // What the file system can't keep stands in the manifest.
+                let _ = sys::write_xattrs(On::Open(fd.as_fd()), xattrs, false);
+            }
             let now = sys::stat_fd(fd.as_fd()).at("looking at", &whole)?;
             if now.mode == want.mode
                 && now.uid == want.uid

@@ -111,6 +111,8 @@ pub fn copy_volume(
         in_hand: HashSet::new(),
         namer: Namer::new(drive),
         blank: catalog.holds_nothing(drive.identity.volume.number)?,
+        parts_in_hand: HashSet::new(),
+        chains: catalog.take_chains(),
     };
     progress
         .phase
@@ -182,6 +184,7 @@ pub fn copy_volume(
             result
         })
     };
+    catalog.keep_chains(std::mem::take(&mut writer.chains));
     let mut outcome = std::mem::take(&mut writer.outcome);
     let tried = writer.tried;
     // Until it is settled below, or by the next opening, more may stand under final names than is recorded.
@@ -209,7 +212,7 @@ fn make_or_panic(copier: &mut Copier<'_>, work: &Work) -> Made {
 }
 
 /// Opens the roots of all sources that are there; one that is not fails later, entry by entry.
-pub(super) fn open_sources(catalog: &Catalog) -> Result<HashMap<i64, Arc<SourceRoot>>> {
+pub(crate) fn open_sources(catalog: &Catalog) -> Result<HashMap<i64, Arc<SourceRoot>>> {
     let mut roots = HashMap::new();
     for source in catalog.sources()? {
         let path = if source.is_file {

@@ -31,6 +31,8 @@ pub struct Abilities {
     pub links: bool,
     /// It keeps symbolic links.
     pub symlinks: bool,
+    /// It keeps fifos, sockets and devices.
+    pub nodes: bool,
 }
 
 /// Which drive is expected, and under which identity it is to be written.
@@ -89,6 +91,10 @@ pub struct Shared {
     pub path: Vec<u8>,
     /// The file system's device number.
     pub device: u64,
+    /// Whether it keeps fifos, sockets and devices.
+    pub nodes: bool,
+    /// Which names it does not take.
+    pub rules: Rules,
 }
 
 /// The journal, open for appending.
@@ -169,6 +175,8 @@ impl Drive {
             Err(e) => return Err(e).at("making", &tmp_path),
         }
         let tmp = sys::open_dir_beneath(own.as_fd(), b"tmp", true).at("opening", &tmp_path)?;
+        // What is made in it is to have no other ACL than its own.
+        sys::drop_default_acl(tmp.as_fd());
         if !spec.known {
             // The identity first: a journal without one could be anybody's, and nobody would touch the drive.
             refuse_strange_journal(own.as_fd(), &spec.path)?;
@@ -195,6 +203,7 @@ impl Drive {
             abilities: Abilities {
                 links: true,
                 symlinks: true,
+                nodes: true,
             },
             rules: Rules::PLAIN,
             journal,
@@ -233,6 +242,8 @@ impl Drive {
             root: Arc::clone(&self.root),
             path: self.path.clone(),
             device: self.device,
+            nodes: self.abilities.nodes,
+            rules: self.rules,
         }
     }
 
@@ -257,7 +268,12 @@ impl Drive {
     fn probe(&self) -> Abilities {
         let tmp = self.tmp.as_fd();
         let clean = || {
-            for name in [&b"probe"[..], b"probe-link", b"probe-symlink"] {
+            for name in [
+                &b"probe"[..],
+                b"probe-link",
+                b"probe-symlink",
+                b"probe-fifo",
+            ] {
                 let _ = sys::unlink(tmp, name, false);
             }
         };
@@ -272,9 +288,23 @@ impl Drive {
                 rustix::fs::AtFlags::empty(),
             )
             .is_ok();
+        // exfat-fuse answers EIO to this, which elsewhere means that the drive fails.
+        let nodes = sys::file_system_kind(tmp).is_native()
+            || rustix::fs::mknodat(
+                tmp,
+                &b"probe-fifo"[..],
+                rustix::fs::FileType::Fifo,
+                rustix::fs::Mode::from_raw_mode(0o600),
+                0,
+            )
+            .is_ok();
         let symlinks = rustix::fs::symlinkat(&b"target"[..], tmp, &b"probe-symlink"[..]).is_ok();
         clean();
-        Abilities { links, symlinks }
+        Abilities {
+            links,
+            symlinks,
+            nodes,
+        }
     }
 
     /// Reads how far the journal is good and cuts off what is not.
@@ -428,7 +458,7 @@ pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The names in a directory of ours, with whether each is a directory.
-pub(super) fn names_in(dir: BorrowedFd<'_>) -> std::io::Result<Vec<(Vec<u8>, bool)>> {
+pub(crate) fn names_in(dir: BorrowedFd<'_>) -> std::io::Result<Vec<(Vec<u8>, bool)>> {
     let mut out = Vec::new();
     for entry in rustix::fs::Dir::read_from(dir)? {
         let entry = entry?;

@@ -387,7 +387,7 @@ impl<'a> Committer<'a> {
         let temp = ready.work.temp.fd.as_fd();
         if let Some(item) = &ready.work.expected
             && ready.work.replaces
-            && !super::look::may_replace(parent.as_fd(), name, item)
+            && !super::look::may_replace(parent.as_fd(), name, item, self.drive.rules.windows)
         {
             return Err(Error::io("repairing", &whole, &Errno::EXIST.into()));
         }

@@ -12,13 +12,17 @@ use rustix::io::Errno;
 use super::content::SMALL;
 use super::drive::{join, split};
 use super::hash::HashThread;
+use super::names::Rules;
+use super::part::Range;
 use crate::cancel::CancelToken;
 use crate::catalog::place::Key;
 use crate::error::{Error, FileError, FileFault, IoContext};
+use crate::format::extra::Extra;
 use crate::format::item::{Algorithm, Digest, Item};
+use crate::format::part::Part;
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
-use crate::sys;
+use crate::sys::{self, Lost, On};
 
 /// A source's root, held open for as long as a volume is written.
 #[derive(Debug)]
@@ -107,6 +111,8 @@ pub struct Work {
     pub replaces: bool,
     /// It found no room before, and what was written until then has been flushed since.
     pub again: bool,
+    /// Which part of a file it is, where it is one.
+    pub range: Option<Box<Range>>,
 }
 
 impl Work {
@@ -159,6 +165,10 @@ pub struct Copier<'a> {
     pub(super) drive_root: Arc<OwnedFd>,
     pub(super) drive_path: Vec<u8>,
     pub(super) drive_device: u64,
+    /// Whether the drive keeps fifos, sockets and devices.
+    pub(super) nodes: bool,
+    /// Which names it does not take.
+    pub(super) rules: Rules,
     pub(super) cancel: &'a CancelToken,
     pub(super) progress: &'a Progress,
     pub(super) digest: Option<Algorithm>,
@@ -186,6 +196,8 @@ impl<'a> Copier<'a> {
             drive_root: Arc::clone(&drive.root),
             drive_path: drive.path.clone(),
             drive_device: drive.device,
+            nodes: drive.nodes,
+            rules: drive.rules,
             cancel,
             progress,
             digest,
@@ -216,12 +228,18 @@ impl<'a> Copier<'a> {
                 Fail::Otherwise => return Made::Otherwise,
                 Fail::Changed if !last => {}
                 Fail::Changed => {
+                    let message = match &work.range {
+                        None => "it kept changing while it was read",
+                        Some(_) => {
+                            "it has changed since its first part was read: the next run copies it anew"
+                        }
+                    };
                     return Made::Failed(FileError {
                         fault: FileFault::Changing,
                         path: absolute(),
                         doing: "copying",
                         errno: None,
-                        message: "it kept changing while it was read".into(),
+                        message: message.into(),
                     });
                 }
                 Fail::Source(e) => {
@@ -322,7 +340,7 @@ impl<'a> Copier<'a> {
             return Err(Fail::Changed);
         }
         if let Some(item) = &work.expected
-            && before.size != item.size
+            && before.size != work.range.as_ref().map_or(item.size, |r| r.part.size)
         {
             return Err(Fail::Otherwise);
         }
@@ -330,15 +348,34 @@ impl<'a> Copier<'a> {
         let to = sys::create_new(work.temp.fd.as_fd(), &temp_name)
             .at("creating", &work.path)
             .map_err(Fail::Target)?;
-        let (written, digest) = self.content(work, &from, &to, &before)?;
+        let mut whole = None;
+        let (written, digest) = match &work.range {
+            None => self.content(work, &from, &to, &before)?,
+            Some(range) => {
+                self.check_version(work, range, from.as_fd())?;
+                let copied = self.range(work, range, &from, &to, &before, &mut whole)?;
+                self.check_version(work, range, from.as_fd())?;
+                copied
+            }
+        };
         let after = sys::stat_fd(from.as_fd())
             .at("looking at", &work.path)
             .map_err(Fail::Source)?;
         // Files such as those of /proc say 0 and hold more; they count as unchanged when they still do.
-        let whole = written == after.size || (before.size == 0 && before.allocated == 0);
-        if after.size != before.size || after.mtime != before.mtime || !whole {
+        let all = written == after.size
+            || work.range.is_some()
+            || (before.size == 0 && before.allocated == 0);
+        if after.size != before.size || after.mtime != before.mtime || !all {
             return Err(Fail::Changed);
         }
+        let after = match &work.range {
+            None => after,
+            // What is recorded, and compared later, is the part.
+            Some(_) => Meta {
+                size: written,
+                ..after
+            },
+        };
         let after = match &work.expected {
             None => after,
             Some(item) if is_expected(item, &after, digest.as_ref()) => Meta {
@@ -365,14 +402,16 @@ impl<'a> Copier<'a> {
                 (fresh.uid, fresh.gid) = (after.uid, after.gid);
             }
         }
-        if !sys::copy_xattrs(from.as_fd(), to.as_fd()) {
-            *self.losses.entry("extended attributes").or_default() += 1;
-        }
+        let (xattrs, unread) = match work.expected.as_ref().and_then(|i| i.extra.as_ref()) {
+            Some(extra) => (extra.xattrs.clone(), Lost::default()),
+            None => sys::read_xattrs(On::Open(from.as_fd())),
+        };
+        let lost = sys::write_xattrs(On::Open(to.as_fd()), &xattrs, true);
         let owned = sys::set_metadata(to.as_fd(), Some(&fresh), &after)
             .at("setting owner, mode and times of", &work.path)
             .map_err(Fail::Target)?;
         if !owned {
-            *self.losses.entry("owners").or_default() += 1;
+            *self.losses.entry(Loss::OWNERS).or_default() += 1;
         }
         sys::close(to)
             .at("closing", &work.path)
@@ -380,12 +419,62 @@ impl<'a> Copier<'a> {
         let mut made = item(work, &after);
         made.size = written;
         made.digest = digest;
+        made.extra = Extra::of(xattrs, after.flags);
+        self.note_lost(unread, lost, made.extra.is_some());
+        made.part = work.range.as_ref().map(|range| Part {
+            digest: whole.or(range.part.digest),
+            ..range.part
+        });
         if let Some(item) = &work.expected {
             // By its record it may belong to a group of names.
             made.link = item.link.clone();
+            if item.extra.is_some() {
+                made.extra = item.extra.clone();
+            }
         }
         Ok(Made::Ready(Box::new(made), after))
     }
+}
+
+impl Copier<'_> {
+    /// Counts what attributes could not be read, or not be set; `recorded`: the manifest has those that were read.
+    pub(super) fn note_lost(&mut self, unread: Lost, unset: Lost, recorded: bool) {
+        let mut note = |what| *self.losses.entry(what).or_default() += 1;
+        if !unread.is_none() {
+            note(Loss::UNREAD);
+        }
+        match recorded {
+            _ if unset.is_none() => {}
+            false => note(Loss::TOO_MUCH),
+            true => {
+                if unset.acls {
+                    note(Loss::ACLS);
+                }
+                if unset.others {
+                    note(Loss::ATTRIBUTES);
+                }
+            }
+        }
+    }
+}
+
+/// What a drive's file system, or whoever runs this, may not be able to keep: words for the report. All but the
+/// last two stand in the manifest, from which a restore brings them back.
+pub struct Loss;
+
+impl Loss {
+    /// Whether what these words stand for is in the manifest.
+    pub fn is_recorded(words: &str) -> bool {
+        words != Loss::UNREAD && words != Loss::TOO_MUCH
+    }
+
+    pub(super) const OWNERS: &'static str = "owners";
+    pub(super) const SPECIAL: &'static str = "links, fifos, sockets or devices";
+    pub(super) const ACLS: &'static str = "ACLs";
+    pub(super) const ATTRIBUTES: &'static str = "extended attributes";
+    pub(super) const UNREAD: &'static str = "extended attributes that could not be read";
+    pub(super) const TOO_MUCH: &'static str =
+        "extended attributes of more than 128 KiB, for which the manifest has no room either";
 }
 
 /// Whether a file that was read is what a record says: by the digest, where there is one by this algorithm, else
@@ -416,7 +505,10 @@ pub(super) fn item(work: &Work, meta: &Meta) -> Item {
         link: None,
         rdev: None,
         stored: true,
+        extra: Extra::of(Vec::new(), meta.flags),
+        names: None,
         alias: work.alias.clone(),
+        part: None,
     }
 }
 

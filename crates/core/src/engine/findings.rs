@@ -80,7 +80,7 @@ pub(super) fn forget_repaired(drive: &Drive, catalog: &Catalog, volume: u32) -> 
             None => Ok(true),
         },
         Line::Finding(finding) => Ok(!is_written_anew(finding)),
-        Line::Part(_) => Ok(true),
+        Line::Part(_) | Line::InSource(_) => Ok(true),
     };
     let mut any = false;
     let head = read(drive.own.as_fd(), &drive.path, &mut |line| {

@@ -5,12 +5,14 @@
 //! works on a drive that is mounted read-only, and raises no generation. What a broken run only intended is
 //! left to the next opening. All of it reaches the catalog, or nothing.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::drive::{OWN, join};
 use super::own::{read_identity, regular};
+use super::ownernames::note_names;
 use super::recover::{Recovered, replay};
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
@@ -243,8 +245,12 @@ impl Reading<'_> {
             return merge.finish();
         };
         let reader = BufReader::with_capacity(1 << 16, file);
-        let header = manifest::read(reader, &path, &mut |item| {
+        let mut told = HashSet::new();
+        let header = manifest::read(reader, &path, &mut |mut item| {
             self.step()?;
+            if let Some(names) = item.names.take() {
+                note_names(catalog, &item, *names, &mut told)?;
+            }
             merge.item(&item)
         })?;
         if header.set != self.identity.set.id || header.volume != self.identity.volume.id {

@@ -4,16 +4,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::content::digest_of;
 use super::drive::{Drive, join, split};
+use super::times::is_kept;
 use crate::cancel::CancelToken;
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::item::{Algorithm, Item};
 use crate::format::verify::Word;
-use crate::meta::{Kind, Meta, Time};
+use crate::meta::{Kind, Meta};
 use crate::sys;
-
-/// How coarse file systems keep times, in nanoseconds: NTFS, and FAT with exFAT (whose steps are parts of 10 ms).
-/// First the step that what is kept is a multiple of, then how far that may be from what it was to be.
-const STEPS: [(u32, i128); 2] = [(100, 1_000), (10_000_000, 2_000_000_000)];
 
 /// What stands there.
 #[derive(Debug)]
@@ -104,7 +101,7 @@ fn file(
     found: &Meta,
     cancel: &CancelToken,
 ) -> Result<Now> {
-    let same_time = is_kept(found.mtime, item.mtime);
+    let same_time = is_kept(found.mtime, item.mtime, drive.rules.windows);
     if found.size != item.size {
         return Ok(Now::Differs { touched: false });
     }
@@ -136,25 +133,16 @@ fn file(
 }
 
 /// Whether what stands there still is the bad file that was looked at, and not what somebody made of it since.
-pub(super) fn may_replace(dir: BorrowedFd<'_>, name: &[u8], item: &Item) -> bool {
+pub(super) fn may_replace(dir: BorrowedFd<'_>, name: &[u8], item: &Item, windows: bool) -> bool {
     match sys::stat_at(dir, name) {
         Ok(found) => {
-            found.kind == item.kind && found.size == item.size && is_kept(found.mtime, item.mtime)
+            found.kind == item.kind
+                && found.size == item.size
+                && is_kept(found.mtime, item.mtime, windows)
         }
         // Nothing to lose, or nothing that could be read.
         Err(_) => true,
     }
-}
-
-/// Whether a time is what a file system made of another one. A time of somebody's own is hardly ever a multiple of
-/// such a step: so what was changed within two seconds is seen, too, on file systems that keep times as they are.
-fn is_kept(found: Time, set: Time) -> bool {
-    let nanos = |t: Time| i128::from(t.sec) * 1_000_000_000 + i128::from(t.nsec);
-    let apart = (nanos(found) - nanos(set)).abs();
-    apart == 0
-        || STEPS
-            .iter()
-            .any(|(step, most)| found.nsec.is_multiple_of(*step) && apart <= *most)
 }
 
 /// Puts back owner, mode and time of a file whose content is as recorded.
@@ -200,35 +188,10 @@ mod tests {
     use crate::format::testing;
 
     #[test]
-    fn a_time_counts_as_kept_only_where_a_file_system_could_have_made_it() {
-        let time = |sec, nsec| Time { sec, nsec };
-        let set = time(1_700_000_001, 123_456_789);
-        for kept in [
-            set,
-            time(1_700_000_001, 123_456_700),
-            time(1_700_000_001, 120_000_000),
-            time(1_700_000_001, 0),
-            time(1_700_000_000, 0),
-            time(1_700_000_002, 0),
-        ] {
-            assert!(is_kept(kept, set), "{kept:?}");
-        }
-        for other in [
-            time(1_700_000_001, 123_456_788),
-            time(1_700_000_001, 123_500_000),
-            time(1_700_000_002, 1),
-            time(1_700_000_004, 0),
-            time(1_699_999_999, 0),
-        ] {
-            assert!(!is_kept(other, set), "{other:?}");
-        }
-    }
-
-    #[test]
     fn what_was_changed_since_the_look_is_not_replaced() {
         let dir = tempfile::tempdir().expect("a directory");
         let fd = std::fs::File::open(dir.path()).expect("open");
-        let may = |item: &Item| may_replace(fd.as_fd(), b"f", item);
+        let may = |item: &Item| may_replace(fd.as_fd(), b"f", item, false);
         let mut item = testing::file(b"f");
         item.size = 3;
         assert!(may(&item), "nothing is there");

@@ -316,7 +316,7 @@ pub(super) fn listed(dir: &OwnedFd, name: &[u8]) -> std::io::Result<bool> {
 }
 
 /// Whether every component of a path is there in just this spelling.
-fn is_spelt(drive: &Drive, path: &[u8]) -> Result<bool> {
+pub(super) fn is_spelt(drive: &Drive, path: &[u8]) -> Result<bool> {
     let whole = join(&drive.path, path);
     let mut at = 0;
     for name in path.split(|b| *b == b'/') {

@@ -12,6 +12,7 @@ use super::content::digest_of;
 use super::copy::open_sources;
 use super::drive::{names_in, split};
 use super::file::SourceRoot;
+use super::part::digest_of_range;
 use super::repair::Named;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
@@ -19,6 +20,7 @@ use crate::catalog::findings::Found;
 use crate::catalog::place::Key;
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::item::Item;
+use crate::format::part::Part;
 use crate::format::verify::Word;
 use crate::meta::{Kind, Meta};
 use crate::sys;
@@ -88,18 +90,23 @@ impl<'c> Origins<'c> {
         let Some(row) = self.catalog.in_source(self.volume, key)? else {
             return Ok(Source::Gone);
         };
-        let Some(root) = self.sources.get(&row.source) else {
+        let Some(root) = self.sources.get(&row.source.abs()) else {
             return Ok(Source::Unseen);
         };
-        let path = self.catalog.path_of(&Key {
+        let mut path = self.catalog.path_of(&Key {
             dir: row.dir,
             name: row.name,
         })?;
+        let mut size = item.size;
+        if let Some(part) = &item.part {
+            path.truncate(Part::whole(&path).len());
+            size = part.size;
+        }
         let (dir, name) = split(root.below(&path));
         let found = sys::open_dir_beneath(root.fd.as_fd(), dir, false)
             .and_then(|dir| sys::stat_at(dir.as_fd(), name));
         Ok(match found {
-            Ok(found) if found.kind == item.kind && found.size == item.size => {
+            Ok(found) if found.kind == item.kind && found.size == size => {
                 let same_time = found.mtime == item.mtime;
                 if item.digest.is_none() && !same_time {
                     Source::Other
@@ -112,7 +119,7 @@ impl<'c> Origins<'c> {
                 }
             }
             Ok(_) => Source::Other,
-            Err(e) if is_absent(&e) && !self.empty.contains(&row.source) => Source::Gone,
+            Err(e) if is_absent(&e) && !self.empty.contains(&row.source.abs()) => Source::Gone,
             Err(_) => Source::Unseen,
         })
     }
@@ -132,7 +139,16 @@ impl<'c> Origins<'c> {
         let read = sys::open_dir_beneath(root.fd.as_fd(), dir, false)
             .and_then(|dir| sys::open_for_reading(dir.as_fd(), name))
             .at("opening", path)
-            .and_then(|fd| digest_of(&fd, &root.absolute(path), want.algorithm, cancel));
+            .and_then(|fd| {
+                let (named, by) = (root.absolute(path), want.algorithm);
+                match &item.part {
+                    // A part that stands on another drive is a file of its own there.
+                    Some(part) if path != item.path => {
+                        digest_of_range(&fd, &named, part.offset, item.size, by, cancel)
+                    }
+                    _ => digest_of(&fd, &named, by, cancel),
+                }
+            });
         match read {
             Err(e) if e.code == Code::Cancelled => Err(e),
             read => Ok(read.is_ok_and(|found| found == *want)),
@@ -161,6 +177,8 @@ pub(super) fn meta_of(item: &Item) -> Meta {
         rdev: item
             .rdev
             .map_or(0, |(major, minor)| rustix::fs::makedev(major, minor)),
+        changed: 0,
+        flags: item.extra.as_ref().map_or(0, |extra| extra.flags),
     }
 }
 

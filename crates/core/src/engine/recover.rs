@@ -15,6 +15,7 @@ use super::drive::{Drive, join, split};
 use super::epoch::push_id;
 use super::file::target_fault;
 use super::own::regular;
+use super::times::is_kept;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::volumes::Fate;
@@ -353,7 +354,9 @@ fn matches(
         return Ok(false);
     }
     let Some(digest) = &item.digest else {
-        return Ok(is_final && (meta.mtime.sec - item.mtime.sec).abs() <= 2);
+        let same_time = meta.mtime.sec.abs_diff(item.mtime.sec) <= 2
+            || is_kept(meta.mtime, item.mtime, drive.rules.windows);
+        return Ok(is_final && same_time);
     };
     let Ok(fd) = sys::open_for_reading(dir.as_fd(), name) else {
         return Ok(false);

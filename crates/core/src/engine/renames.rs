@@ -22,11 +22,24 @@ use crate::meta::{Kind, Time};
 use crate::sys;
 
 /// Brings the renames that wait for their drives up to what `run` has found, and finds the new ones. `tallies` are
-/// those of the sources that were scanned: where nothing is gone or nothing is new, nothing is looked for.
+/// those of the sources that were scanned: where nothing is gone or nothing is new, nothing is looked for. Then looks
+/// at the attributes of what the scan has noted.
 ///
 /// # Errors
 /// What SQLite answers; `Code::Cancelled`.
 pub fn find(
+    catalog: &Catalog,
+    run: i64,
+    same: &Sameness,
+    tallies: &[&Tally],
+    cancel: &CancelToken,
+) -> Result<Found> {
+    let found = find_moves(catalog, run, same, tallies, cancel)?;
+    super::attributes::look(catalog, cancel)?;
+    Ok(found)
+}
+
+fn find_moves(
     catalog: &Catalog,
     run: i64,
     same: &Sameness,

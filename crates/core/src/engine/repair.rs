@@ -39,6 +39,13 @@ pub enum Origin {
         /// Its number.
         volume: u32,
     },
+    /// What was kept on the host of another volume ([`super::spool`]).
+    Spool {
+        /// The directory.
+        path: Vec<u8>,
+        /// The volume that it is from.
+        volume: u32,
+    },
 }
 
 /// So many entries, their bytes, and the first of their paths.
@@ -100,6 +107,7 @@ pub fn repair(
         catalog,
         volume,
         other: open_other(catalog, from)?,
+        spooled: matches!(from, Origin::Spool { .. }),
         origins: Origins::new(catalog, volume, open_sources(catalog)?)?,
         aside,
         choice: catalog.digest()?,
@@ -124,9 +132,22 @@ pub fn repair(
 }
 
 /// Another drive, which has to be that volume: its number and its root.
-fn open_other(catalog: &Catalog, from: &Origin) -> Result<Option<(u32, Arc<SourceRoot>)>> {
-    let Origin::Drive { path, volume } = from else {
-        return Ok(None);
+pub(super) fn open_other(
+    catalog: &Catalog,
+    from: &Origin,
+) -> Result<Option<(u32, Arc<SourceRoot>)>> {
+    let root = |fd, path: &[u8]| SourceRoot {
+        fd,
+        path: path.to_vec(),
+        prefix: Vec::new(),
+        server_copy: false,
+    };
+    let (path, volume) = match from {
+        Origin::Sources => return Ok(None),
+        Origin::Spool { path, volume } => {
+            return Ok(Some((*volume, Arc::new(root(sys::open_root(path)?, path)))));
+        }
+        Origin::Drive { path, volume } => (path, volume),
     };
     let fd = sys::open_root(path)?;
     let own = sys::open_dir_beneath(fd.as_fd(), OWN, true).at("opening", &join(path, OWN))?;
@@ -139,11 +160,5 @@ fn open_other(catalog: &Catalog, from: &Origin) -> Result<Option<(u32, Arc<Sourc
         let message = format!("it is not drive {volume} of the set");
         return Err(Error::new(Code::DriveChanged, "reading the drive", message).with_path(path));
     }
-    let root = SourceRoot {
-        fd,
-        path: path.clone(),
-        prefix: Vec::new(),
-        server_copy: false,
-    };
-    Ok(Some((*volume, Arc::new(root))))
+    Ok(Some((*volume, Arc::new(root(fd, path)))))
 }

@@ -9,6 +9,7 @@ use super::epoch::{Committer, Flushed, Ready};
 use super::file::{Copier, How, Made, SourceRoot, Work, target_fault};
 use super::look::{Now, free_bytes, look, read_back, touch};
 use super::origin::{Origins, Source, meta_of};
+use super::part::Range;
 use super::repair::Repaired;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
@@ -42,6 +43,8 @@ pub(super) struct Repairer<'a> {
     pub volume: u32,
     /// The other drive that content comes from; else it comes from the sources.
     pub other: Option<(u32, Arc<SourceRoot>)>,
+    /// That is what was kept of it on the host: what is not there tells nothing of the drive.
+    pub spooled: bool,
     pub origins: Origins<'a>,
     pub aside: bool,
     pub choice: Option<Algorithm>,
@@ -203,6 +206,11 @@ impl Repairer<'_> {
             Err(e) if target_fault(&e).is_some() => return self.fail(&item, &e),
             Err(e) => return Err(e.with_code(Code::DriveFailed)),
         };
+        // Only a source has the file as a whole.
+        let range = match &item.part {
+            Some(part) if self.other.is_none() => Some(Box::new(Range::again(*part, item.size))),
+            _ => None,
+        };
         let work = Work {
             id: committer.next_temp(),
             path: item.path.clone(),
@@ -218,6 +226,7 @@ impl Repairer<'_> {
             from,
             key,
             again: false,
+            range,
         };
         self.make(committer, work, now)
     }
@@ -250,6 +259,7 @@ impl Repairer<'_> {
         match self.copier.make(&work) {
             Made::Ready(mut made, seen) => {
                 made.link.clone_from(&expected.link);
+                made.part = expected.part;
                 self.push(committer, work, *made, seen, true);
             }
             Made::Directory(made, seen) => self.push(committer, work, *made, seen, false),
@@ -312,7 +322,7 @@ impl Repairer<'_> {
         let Some((volume, _)) = &self.other else {
             return Ok(());
         };
-        if !matches!(work.how, How::Copy) {
+        if self.spooled || !matches!(work.how, How::Copy) {
             return Ok(());
         }
         self.note(*volume, &work.key, word, errno)

@@ -258,6 +258,7 @@ pub(crate) fn each(
                 rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
                 volume: held.volume,
                 alias: held.alias,
+                part: held.part,
             })?;
         }
     }
@@ -292,6 +293,7 @@ fn each_planned(
                 rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
                 volume,
                 alias: None,
+                part: None,
             })?;
         }
     }

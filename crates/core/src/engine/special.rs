@@ -3,18 +3,20 @@
 //! What the drive's file system cannot hold is recorded and counted, not failed.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::drive::split;
-use super::file::{Copier, Fail, Made, Work, item};
+use super::file::{Copier, Fail, Loss, Made, Work, item};
+use super::times::is_kept;
 use crate::error::IoContext;
+use crate::format::extra::{Extra, Xattr};
 use crate::format::item::Item;
 use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
-use crate::sys;
+use crate::sys::{self, Lost, On};
 
 impl Copier<'_> {
     pub(super) fn symlink(&mut self, work: &Work) -> std::result::Result<Made, Fail> {
@@ -32,9 +34,12 @@ impl Copier<'_> {
         let meta = sys::stat_at(dir, name)
             .at("looking at", &work.path)
             .map_err(Fail::Source)?;
+        let (xattrs, unread) = sys::read_xattrs(On::Name(dir, name));
+        self.note_lost(unread, Lost::default(), true);
         let mut item = item(work, &meta);
         item.size = 0;
         item.target = Some(target.clone());
+        item.extra = Extra::of(xattrs, 0);
         self.make_symlink(work, item, meta, &target)
     }
 
@@ -72,7 +77,7 @@ impl Copier<'_> {
                     .map_err(Fail::Target);
             }
         }
-        self.nofollow_metadata(temp, &temp_name, &meta, false)
+        self.nofollow_metadata(temp, &temp_name, &meta, &item, false)
             .at("setting owner and times of", &work.path)
             .map_err(Fail::Target)?;
         Ok(Made::Ready(Box::new(item), meta))
@@ -86,8 +91,11 @@ impl Copier<'_> {
         if meta.kind != work.meta.kind {
             return Err(Fail::Changed);
         }
+        let (xattrs, unread) = sys::read_xattrs(On::Name(dir, name));
+        self.note_lost(unread, Lost::default(), true);
         let mut item = item(work, &meta);
         item.size = 0;
+        item.extra = Extra::of(xattrs, meta.flags);
         let device = matches!(meta.kind, Kind::CharDevice | Kind::BlockDevice);
         let rdev = if device { meta.rdev } else { 0 };
         if device {
@@ -102,6 +110,9 @@ impl Copier<'_> {
         item: Item,
         meta: Meta,
     ) -> std::result::Result<Made, Fail> {
+        if !self.nodes {
+            return Ok(self.recorded(item, meta));
+        }
         let rdev = item
             .rdev
             .map_or(0, |(major, minor)| rustix::fs::makedev(major, minor));
@@ -121,17 +132,14 @@ impl Copier<'_> {
             }
             Err(e) => return Err(e).at("making", &work.path).map_err(Fail::Target),
         }
-        self.nofollow_metadata(temp, &temp_name, &meta, true)
+        self.nofollow_metadata(temp, &temp_name, &meta, &item, true)
             .at("setting owner, mode and times of", &work.path)
             .map_err(Fail::Target)?;
         Ok(Made::Ready(Box::new(item), meta))
     }
 
     fn recorded(&mut self, mut item: Item, meta: Meta) -> Made {
-        *self
-            .losses
-            .entry("links, fifos, sockets or devices")
-            .or_default() += 1;
+        *self.losses.entry(Loss::SPECIAL).or_default() += 1;
         item.stored = false;
         item.alias = None;
         Made::Recorded(Box::new(item), meta)
@@ -142,22 +150,30 @@ impl Copier<'_> {
         dir: BorrowedFd<'_>,
         name: &[u8],
         meta: &Meta,
+        item: &Item,
         mode: bool,
     ) -> io::Result<()> {
+        let mut owned = true;
         if meta.uid != self.euid || meta.gid != self.egid {
             let uid = rustix::fs::Uid::from_raw(meta.uid);
             let gid = rustix::fs::Gid::from_raw(meta.gid);
             match rustix::fs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(()) => {}
                 Err(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => {
-                    *self.losses.entry("owners").or_default() += 1;
+                    *self.losses.entry(Loss::OWNERS).or_default() += 1;
+                    owned = false;
                 }
                 Err(e) => return Err(e.into()),
             }
         }
+        if let Some(extra) = &item.extra {
+            let lost = sys::write_xattrs(On::Name(dir, name), &extra.xattrs, true);
+            self.note_lost(Lost::default(), lost, true);
+        }
         if mode {
             // A temp file of our own in a directory that nobody else can enter: it is no symlink.
-            rustix::fs::chmodat(dir, name, Mode::from_raw_mode(meta.mode), AtFlags::empty())?;
+            let mode = if owned { meta.mode } else { meta.mode & 0o1777 };
+            rustix::fs::chmodat(dir, name, Mode::from_raw_mode(mode), AtFlags::empty())?;
         }
         let times = sys::timestamps(meta.mtime);
         rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -205,7 +221,8 @@ impl Copier<'_> {
             .map_err(Fail::Target)?;
         let same = found.kind == Kind::File
             && found.size == to.size
-            && (found.mtime.sec - to.mtime.sec).abs() <= 2;
+            && (found.mtime.sec.abs_diff(to.mtime.sec) <= 2
+                || is_kept(found.mtime, to.mtime, self.rules.windows));
         if !same {
             sys::unlink(temp, &temp_name, false)
                 .at("removing", &work.path)
@@ -221,4 +238,46 @@ impl Copier<'_> {
         Progress::add(&self.progress.bytes, work.meta.size);
         Ok(Some(Made::Ready(Box::new(item), work.meta)))
     }
+}
+
+/// Gives an entry without content on a drive owner, mode and time anew, and its attributes where there is a word of
+/// them. What may not be set is left: it stands in the manifest.
+pub(super) fn dress_again(
+    dir: BorrowedFd<'_>,
+    name: &[u8],
+    found: &Meta,
+    want: &Meta,
+    xattrs: Option<&[Xattr]>,
+) -> io::Result<()> {
+    let mut owned = true;
+    if (found.uid, found.gid) != (want.uid, want.gid) {
+        let uid = rustix::fs::Uid::from_raw(want.uid);
+        let gid = rustix::fs::Gid::from_raw(want.gid);
+        owned =
+            match rustix::fs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(()) => true,
+                Err(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => false,
+                Err(e) => return Err(e.into()),
+            };
+    }
+    if let Some(xattrs) = xattrs {
+        let _ = sys::write_xattrs(On::Name(dir, name), xattrs, false);
+    }
+    if want.kind != Kind::Symlink {
+        // By a descriptor of the very entry: chmod(2) by name would follow a symlink that took its place.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(dir, name, flags, Mode::empty())?;
+        if sys::stat_fd(fd.as_fd())?.kind != want.kind {
+            return Ok(());
+        }
+        let mode = if owned { want.mode } else { want.mode & 0o1777 };
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        match rustix::fs::chmod(path, Mode::from_raw_mode(mode)) {
+            Ok(()) | Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOENT) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let times = sys::timestamps(want.mtime);
+    rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(())
 }

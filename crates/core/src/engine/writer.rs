@@ -11,13 +11,17 @@ use super::drive::Drive;
 use super::epoch::{Committer, Flushed, Ready};
 use super::file::{How, Made, SourceRoot, TempDir, Work};
 use super::namer::Namer;
+use super::part::{self, Range};
 use super::pool::Copiers;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::order::Row;
+use crate::catalog::parts::Version;
 use crate::catalog::place::Key;
 use crate::catalog::plan::Worklist;
+use crate::digest::Chains;
 use crate::error::{Code, Error, FileError, FileFault, Result};
+use crate::format::part::Part;
 use crate::meta::Kind;
 use crate::progress::Progress;
 
@@ -44,10 +48,14 @@ pub(super) struct Writer<'a> {
     pub(super) tried: bool,
     /// Hard-linked files (device and inode) of which a first name is under way: neither promised nor failed.
     pub(super) in_hand: HashSet<(u64, u64)>,
+    /// Files of which a part is under way, or was in this pass.
+    pub(super) parts_in_hand: HashSet<i64>,
     /// The volume held nothing when this began.
     pub(super) blank: bool,
     /// Under which names entries stand on the drive.
     pub(super) namer: Namer,
+    /// Digests of files of which parts are copied.
+    pub(super) chains: Chains,
 }
 
 impl Writer<'_> {
@@ -82,6 +90,7 @@ impl Writer<'_> {
         let volume = committer.drive().identity.volume.number;
         let mut list = Worklist::new(&self.catalog.conn, self.run, volume)?;
         self.in_hand.clear();
+        self.parts_in_hand.clear();
         let mut left = 0;
         let mut epoch_start = Instant::now();
         let mut feeding = true;
@@ -142,7 +151,8 @@ impl Writer<'_> {
             dir: row.dir,
             name: row.name,
         };
-        let Some(source) = self.sources.get(&row.source).cloned() else {
+        // A part has the negative number of the source that its file is in.
+        let Some(source) = self.sources.get(&row.source.abs()).cloned() else {
             let message = "its source cannot be opened";
             self.failed(
                 &key,
@@ -155,6 +165,13 @@ impl Writer<'_> {
                 },
             )?;
             return Ok(None);
+        };
+        let range = match row.source {
+            ..0 => match self.range(&key, &path, row.meta.size, &source, left)? {
+                Some(range) => Some(Box::new(range)),
+                None => return Ok(None),
+            },
+            _ => None,
         };
         let volume = committer.drive().identity.volume.number;
         let mut how = How::Copy;
@@ -182,6 +199,7 @@ impl Writer<'_> {
             .namer
             .alias(committer.drive(), self.catalog, &path, &key, None)?;
         let id = committer.next_temp();
+        let from = path.clone();
         Ok(Some(Work {
             id,
             key,
@@ -192,11 +210,50 @@ impl Writer<'_> {
             temp,
             how,
             expected: None,
-            from: None,
+            from: range.as_ref().map(|_| Part::whole(&from).to_vec()),
             aside: false,
             replaces,
             again: false,
+            range,
         }))
+    }
+
+    /// What a part is a range of; `None` where it is not to be copied now.
+    fn range(
+        &mut self,
+        key: &Key,
+        path: &[u8],
+        len: u64,
+        source: &SourceRoot,
+        left: &mut u64,
+    ) -> Result<Option<Range>> {
+        let Some(wanted) = self.catalog.wanted_part(key)? else {
+            // Its file has changed since it was planned, which was told at the first part that met it.
+            self.catalog.give_up(key, self.run)?;
+            return Ok(None);
+        };
+        // One after the other, in order: so the digest of the whole is made on the way.
+        if !self.parts_in_hand.insert(wanted.split) {
+            *left += 1;
+            return Ok(None);
+        }
+        let version = match (wanted.version, part::look(source, path)) {
+            (Some(version), _) => version,
+            (None, Ok(seen)) if (seen.size, seen.mtime) == (wanted.size, wanted.mtime) => {
+                self.catalog.note_version(wanted.split, &seen)?;
+                seen
+            }
+            // Whoever opens it says what is wrong.
+            (None, _) => Version {
+                size: wanted.size,
+                mtime: wanted.mtime,
+                ino: 0,
+                ctime: wanted.mtime,
+            },
+        };
+        let digest = self.options.digest;
+        let chains = &mut self.chains;
+        Ok(Some(Range::new(&wanted, len, version, digest, chains)))
     }
 
     /// Where the next temp file goes; `None` when there is no room for a directory even: the drive is full.
@@ -252,6 +309,9 @@ impl Writer<'_> {
     }
 
     fn work_failed(&mut self, work: &Work, error: FileError) -> Result<()> {
+        if let (Some(range), FileFault::Changing) = (&work.range, error.fault) {
+            self.catalog.give_up_split(range.split)?;
+        }
         if error.fault != FileFault::NoRoom {
             // The next name of the same file may do better.
             self.in_hand.remove(&(work.meta.dev, work.meta.ino));

@@ -6,6 +6,8 @@
 
 use serde::Deserialize;
 
+use super::extra::{Extra, Flags, OwnerNames, Xattrs, extra_of, push_owner_names};
+use super::part::{Part, WirePart};
 use super::text::{
     FromText, Text, hex_digit, json_message, json_text, parse_hex32, push_hex, push_u64, short,
 };
@@ -107,9 +109,15 @@ pub struct Item {
     pub rdev: Option<(u32, u32)>,
     /// False: recorded here only, because the drive's file system cannot hold it.
     pub stored: bool,
+    /// Extended attributes, ACLs and flags: `None` for an entry that has none.
+    pub extra: Option<Box<Extra>>,
+    /// What owner and group were called; `None` where nobody looked.
+    pub names: Option<Box<OwnerNames>>,
     /// Its path on the drive, where the file system could not take the true one ([`crate::engine::names`]): as
     /// many components as the path, and not the same.
     pub alias: Option<Vec<u8>>,
+    /// Which part of a file it is, where it is one.
+    pub part: Option<Part>,
 }
 
 impl Item {
@@ -150,6 +158,13 @@ impl Item {
                 alias_fault(&self.path, alias).map(|fault| format!("the path on the drive {fault}"))
             })
             .or_else(|| self.field_fault().map(str::to_owned))
+            .or_else(|| {
+                let fault = match self.kind {
+                    Kind::File => self.part.as_ref()?.fault(&self.path, self.size),
+                    _ => self.part.and(Some("only a file is a part of one")),
+                };
+                fault.map(str::to_owned)
+            })
     }
 
     fn field_fault(&self) -> Option<&'static str> {
@@ -171,7 +186,7 @@ impl Item {
         } else if self.mtime.nsec > 999_999_999 {
             Some("the time has more than 999,999,999 nanoseconds")
         } else {
-            None
+            self.extra.as_ref().and_then(|extra| extra.fault())
         }
     }
 
@@ -222,6 +237,16 @@ impl Item {
             out.extend_from_slice(b",\"as\":");
             write_json(out, alias, JsonStyle::Utf8);
         }
+        if let Some(part) = &self.part {
+            out.extend_from_slice(b",\"part\":");
+            part.encode(&self.path, out);
+        }
+        if let Some(extra) = &self.extra {
+            extra.push_fields(out);
+        }
+        if let Some(names) = &self.names {
+            push_owner_names(out, names);
+        }
         out.push(b'}');
     }
 
@@ -257,8 +282,13 @@ pub(super) struct WireItem {
     rdev: Option<(u32, u32)>,
     #[serde(default = "yes")]
     stored: bool,
+    xattrs: Option<Xattrs>,
+    flags: Option<Text<Flags>>,
+    user: Option<Name>,
+    group: Option<Name>,
     #[serde(rename = "as")]
     alias: Option<Name>,
+    part: Option<WirePart>,
 }
 
 fn yes() -> bool {
@@ -268,6 +298,14 @@ fn yes() -> bool {
 impl WireItem {
     /// The item, checked.
     pub(super) fn into_item(self) -> Result<Item, String> {
+        let part = match self.part {
+            Some(part) => Some(part.into_part(&self.path.0)?),
+            None => None,
+        };
+        let names = OwnerNames {
+            user: self.user.map(|name| name.0),
+            group: self.group.map(|name| name.0),
+        };
         let item = Item {
             path: self.path.0,
             kind: self.kind.0,
@@ -281,7 +319,10 @@ impl WireItem {
             link: self.link.map(|l| l.0),
             rdev: self.rdev,
             stored: self.stored,
+            extra: extra_of(self.xattrs, self.flags),
+            names: (names != OwnerNames::default()).then(|| Box::new(names)),
             alias: self.alias.map(|a| a.0),
+            part,
         };
         match item.fault() {
             None => Ok(item),

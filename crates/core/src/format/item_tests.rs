@@ -214,7 +214,7 @@ fn a_changed_field_is_refused_and_an_unknown_one_passed_over() {
             assert_eq!(result.expect_err(&text).code, Code::BadFormat);
         }
     }
-    let more = good.replacen('{', r#"{"xattrs":{"user.a":[1,null]},"#, 1);
+    let more = good.replacen('{', r#"{"colours":{"user.a":[1,null]},"#, 1);
     assert_eq!(
         Item::decode(more.as_bytes()).expect("a later program's field"),
         file(b"a")

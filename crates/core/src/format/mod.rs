@@ -9,10 +9,12 @@
 //! of a known field raises the version, and a newer version is refused in words.
 
 pub mod date;
+pub mod extra;
 pub mod item;
 pub mod jobfile;
 pub mod journal;
 pub mod manifest;
+pub mod part;
 pub mod readme;
 pub mod setlist;
 pub mod sums;

@@ -24,12 +24,17 @@ pub struct Checks {
     pub unlisted: u64,
     /// Files without a digest.
     pub without: u64,
+    /// Parts of files that fit on no drive.
+    pub parts: u64,
+    /// Entries that stand there under another name.
+    pub aliases: u64,
 }
 
 impl Checks {
     /// Counts a file; `listed`: it has a line in the sums file of its algorithm. One that is only recorded is
     /// not on the drive, and there is nothing to check.
     pub fn count(&mut self, item: &Item, listed: bool) {
+        self.parts += u64::from(item.part.is_some());
         let count = match item.digest.map(|d| d.algorithm) {
             _ if !item.stored => return,
             None => &mut self.without,
@@ -82,6 +87,12 @@ pub fn text(volume: &VolumeJson, checks: &Checks, start_here: bool) -> String {
             .replace("@EXCLUDE@", exclude)
             .replace("@REMOVE@", remove),
     );
+    if checks.parts > 0 {
+        out.push_str(PARTS);
+    }
+    if checks.aliases > 0 {
+        out.push_str(ALIASES);
+    }
     let programs = ALGORITHMS.into_iter().filter(|one| checks.by(*one));
     let programs: Vec<_> = programs.map(program).collect();
     if !programs.is_empty() {
@@ -227,6 +238,32 @@ With multivolumecopy, which asks for the drives that are needed and checks
 each file:
 
     multivolumecopy restore -o DRIVE --to /where/they/belong
+";
+
+const PARTS: &str = "
+Some files were larger than any drive of the set. They are in parts, named
+FILE.mvpart-0001-of-0007 and so on, on this drive and on others. With all of
+them in one folder, this makes the file again, one line for each file:
+
+    cat FILE.mvpart-*-of-0007 > FILE
+
+manifest.jsonl has \"part\" for each: where it belongs in the file, and the
+digest of the whole where that is known.
+";
+
+const ALIASES: &str = "
+Some names on this drive are not the true ones
+----------------------------------------------
+
+Where the file system of this drive cannot take a character it is written as
+the quote U+201B and its full-width form, or as that quote and two hexadecimal
+digits (the byte). Of a name that is too long, or that differs from another
+only in case or accents, the quote, \"~\" and a SHA-256 digest of it are left.
+The true name is \"path\" in manifest.jsonl, and \"as\" is the one on the drive:
+
+    grep '\"as\":' DRIVE/.mvcopy/manifest.jsonl | grep NAME
+
+multivolumecopy restore brings the true names back.
 ";
 
 const COMPARING: &str = "

@@ -47,6 +47,8 @@ fn mixed() -> Checks {
         blake3: u64::MAX,
         unlisted: u64::MAX,
         without: u64::MAX,
+        parts: u64::MAX,
+        aliases: u64::MAX,
     }
 }
 
@@ -103,6 +105,17 @@ fn it_only_speaks_of_digests_that_are_there() {
     assert!(!with(without).contains("SUMS"));
     assert!(with(without).contains("This drive was written without digests"));
     assert!(!with(Checks::default()).contains("SUMS"));
+}
+
+#[test]
+fn it_tells_how_parts_are_joined_where_there_are_any() {
+    let with = |parts| {
+        let checks = Checks { parts, ..sha256() };
+        text(&volume("photos", "x"), &checks, true)
+    };
+    let line = "    cat FILE.mvpart-*-of-0007 > FILE\n";
+    assert!(with(2).contains(line));
+    assert!(!with(0).contains("mvpart"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub use write::ListWriter;
 
 use super::date;
 use super::item::{Algorithm, MAX_PATH, alias_fault, check_path, relative_fault};
+use super::part::Part;
 use super::volumejson::{MAX_SAFE, check_copy, check_id, check_name, check_number};
 use crate::meta::{Kind, Time};
 
@@ -115,6 +116,8 @@ pub struct ListedEntry {
     pub volume: u32,
     /// Its path on that volume, where that is another one.
     pub alias: Option<Vec<u8>>,
+    /// Which part of a file it is, where it is one.
+    pub part: Option<Part>,
 }
 
 impl ListedEntry {
@@ -145,6 +148,11 @@ impl ListedEntry {
             && let Some(fault) = alias_fault(&self.path, alias)
         {
             return Some(format!("the path on the drive {fault}"));
+        }
+        if let Some(part) = &self.part
+            && let Some(fault) = part.fault(&self.path, self.size)
+        {
+            return Some(fault.to_owned());
         }
         (self.mtime.nsec > 999_999_999).then(|| "more than 999,999,999 nanoseconds".to_owned())
     }

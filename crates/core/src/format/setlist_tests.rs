@@ -50,6 +50,7 @@ fn entry(path: &[u8], volume: u32) -> ListedEntry {
         rdev: None,
         alias: None,
         volume,
+        part: None,
     }
 }
 
@@ -425,6 +426,7 @@ fn listed(item: crate::format::item::Item, volume: u32) -> ListedEntry {
         rdev: item.rdev,
         alias: None,
         volume,
+        part: None,
     }
 }
 

@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::extra::Extra;
 use super::item::{Algorithm, Digest, Item, check_path};
 use crate::meta::{Kind, Time};
 
@@ -100,7 +101,10 @@ pub(crate) fn item() -> impl Strategy<Value = Item> {
         digest,
         option::of(path()),
         path(),
-        any::<bool>(),
+        (
+            any::<bool>(),
+            option::of((path(), any::<[u8; 5]>(), 0..8u8)),
+        ),
     )
         .prop_map(
             |(
@@ -110,7 +114,7 @@ pub(crate) fn item() -> impl Strategy<Value = Item> {
                 digest,
                 link,
                 target,
-                stored,
+                (stored, extra),
             )| {
                 let kind = Kind::from_u8(kind).expect("all numbers below 7 are kinds");
                 Item {
@@ -136,7 +140,13 @@ pub(crate) fn item() -> impl Strategy<Value = Item> {
                     rdev: matches!(kind, Kind::CharDevice | Kind::BlockDevice)
                         .then_some((major, minor)),
                     stored,
+                    extra: extra.and_then(|(mut name, value, flags)| {
+                        name.truncate(255);
+                        Extra::of(vec![(name, value.to_vec())], flags)
+                    }),
+                    names: None,
                     alias: None,
+                    part: None,
                 }
             },
         )
@@ -163,7 +173,10 @@ pub(crate) fn file(path: &[u8]) -> Item {
         link: None,
         rdev: None,
         stored: true,
+        extra: None,
+        names: None,
         alias: None,
+        part: None,
     }
 }
 

@@ -78,6 +78,53 @@ impl Word {
     }
 }
 
+/// What is to be said of an entry of a volume in its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SourceWord {
+    /// The source has another version now.
+    Newer,
+    /// It is not in the source any more.
+    Gone,
+    /// Size and time agree with the record, the content does not.
+    Differs,
+    /// It could not be read or looked at in the source.
+    Unreadable,
+    /// Its source is not there.
+    Unseen,
+}
+
+impl SourceWord {
+    /// All of them.
+    pub const ALL: [SourceWord; 5] = [
+        SourceWord::Newer,
+        SourceWord::Gone,
+        SourceWord::Differs,
+        SourceWord::Unreadable,
+        SourceWord::Unseen,
+    ];
+
+    /// The word itself.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SourceWord::Newer => "newer",
+            SourceWord::Gone => "gone",
+            SourceWord::Differs => "differs",
+            SourceWord::Unreadable => "source-unreadable",
+            SourceWord::Unseen => "unseen",
+        }
+    }
+
+    /// The word that is written so.
+    pub fn from_word(text: &str) -> Option<SourceWord> {
+        SourceWord::ALL.into_iter().find(|w| w.as_str() == text)
+    }
+
+    /// Whether something is wrong, or unknown; a source that moved on is neither.
+    pub fn is_bad(self) -> bool {
+        !matches!(self, SourceWord::Newer | SourceWord::Gone)
+    }
+}
+
 /// How much a check proves, the weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckKind {
@@ -165,6 +212,17 @@ pub struct Finding {
     pub at: i64,
 }
 
+/// What was found of an entry in its source, by a check that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InSource {
+    /// Its sort key below the drive's root.
+    pub path: Vec<u8>,
+    /// What.
+    pub word: SourceWord,
+    /// The errno of what could not be read.
+    pub errno: Option<i32>,
+}
+
 /// A line that is neither the first nor the last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
@@ -172,6 +230,8 @@ pub enum Line {
     Part(Part),
     /// A finding.
     Finding(Finding),
+    /// What was found in the source; only while a check is under way.
+    InSource(InSource),
 }
 
 /// Writes the file to `W`; buffers by itself.
@@ -263,6 +323,15 @@ impl<W: Write> VerifyWriter<W> {
                 }
                 push_text(out, "at", &date::from_seconds(finding.at));
             }
+            Line::InSource(found) => {
+                out.extend_from_slice(b"{\"source\":\"");
+                out.extend_from_slice(found.word.as_str().as_bytes());
+                out.extend_from_slice(b"\",\"path\":");
+                write_json(out, &found.path, JsonStyle::Utf8);
+                if let Some(errno) = found.errno {
+                    push_number(out, "errno", errno.unsigned_abs().into());
+                }
+            }
         }
         out.extend_from_slice(b"}\n");
         self.lines += 1;
@@ -325,6 +394,13 @@ struct WirePart {
     through: Name,
     at: String,
     generation: u64,
+}
+
+#[derive(Deserialize)]
+struct WireInSource {
+    source: String,
+    path: Name,
+    errno: Option<i32>,
 }
 
 #[derive(Deserialize)]
@@ -439,6 +515,15 @@ fn parse_line(line: &[u8]) -> Result<Line, String> {
             through: key(wire.through.0)?,
             at: seconds(&wire.at)?,
             generation: wire.generation,
+        }));
+    }
+    if line.starts_with(b"{\"source\":") {
+        let wire: WireInSource = parse(line)?;
+        return Ok(Line::InSource(InSource {
+            path: key(wire.path.0)?,
+            word: SourceWord::from_word(&wire.source)
+                .ok_or_else(|| "no word that is known".to_owned())?,
+            errno: wire.errno,
         }));
     }
     let wire: WireFinding = parse(line)?;

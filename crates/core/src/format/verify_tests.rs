@@ -33,6 +33,13 @@ fn lines() -> Vec<Line> {
             at: 1_700_000_001,
         }));
     }
+    for (n, word) in SourceWord::ALL.into_iter().enumerate() {
+        lines.push(Line::InSource(InSource {
+            path: format!("s/{n}").into_bytes(),
+            word,
+            errno: (word == SourceWord::Unreadable).then_some(13),
+        }));
+    }
     lines
 }
 

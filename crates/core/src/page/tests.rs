@@ -16,6 +16,8 @@ fn entry(path: &[u8], kind: Kind, size: u64, volume: u32) -> ListedEntry {
         rdev: None,
         volume,
         alias: None,
+        part: None,
+        part: None,
     }
 }
 

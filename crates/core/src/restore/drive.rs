@@ -25,7 +25,7 @@ use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
 use crate::format::item::{Algorithm, Item, check_path};
 use crate::meta::Kind;
 use crate::progress::Progress;
-use crate::sys;
+use crate::sys::{self, On};
 
 /// Failures of the destination one after the other, for lack of room or because it fails, that end the run.
 const MOST_FAILURES: u32 = 16;
@@ -192,7 +192,10 @@ impl<'a> Restorer<'a> {
             .and_then(|()| check_path(&item.path))
             .and_then(|()| check_path(item.on_drive()))
             .map_err(Fail::Target)
-            .and_then(|()| self.make(placed, wanted));
+            .and_then(|()| match &wanted.whole {
+                None => self.make(placed, wanted),
+                Some(path) => self.part(placed, wanted, path),
+            });
         match made {
             Ok(()) => {
                 self.failures = 0;
@@ -233,6 +236,7 @@ impl<'a> Restorer<'a> {
             Way::Equal => {
                 self.outcome.equal += 1;
                 self.note_group(placed, &wanted.path, None)?;
+                self.note_flags(item, &wanted.path).map_err(Fail::Target)?;
                 return self.settle(wanted, Some(item.mtime));
             }
             Way::Newer => {
@@ -258,8 +262,15 @@ impl<'a> Restorer<'a> {
                 }
             },
             Kind::Symlink => self.symlink(item)?,
-            _ => self.node(item)?,
+            _ => match self.node(item)? {
+                Some(temp) => temp,
+                None => {
+                    self.outcome.not_made += 1;
+                    return self.settle(wanted, None);
+                }
+            },
         };
+        self.note_flags(item, &dest).map_err(Fail::Target)?;
         if item.kind == Kind::File {
             self.pending_bytes = self.pending_bytes.saturating_add(item.size);
         }
@@ -274,11 +285,26 @@ impl<'a> Restorer<'a> {
             size: item.size,
             mtime: item.mtime,
             corrupt: false,
+            part_of: None,
         });
         Ok(())
     }
 
-    fn settle(&self, wanted: &Wanted, delivered: Option<crate::meta::Time>) -> Result<(), Fail> {
+    /// Notes the flags that an entry is to get when all is done.
+    pub(super) fn note_flags(&self, item: &Item, dest: &[u8]) -> Result<()> {
+        match item.extra.as_ref().map_or(0, |extra| extra.flags) {
+            flags if flags != 0 && matches!(item.kind, Kind::File | Kind::Dir) => {
+                self.catalog.restore_note_flags(dest, flags)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn settle(
+        &self,
+        wanted: &Wanted,
+        delivered: Option<crate::meta::Time>,
+    ) -> Result<(), Fail> {
         self.catalog
             .restore_settle(wanted.id, delivered)
             .map_err(Fail::Target)
@@ -286,6 +312,15 @@ impl<'a> Restorer<'a> {
 
     /// The directory of the destination that an entry goes into.
     pub(super) fn parent(&mut self, parent: &[u8]) -> Result<std::sync::Arc<OwnedFd>, Fail> {
+        self.parent_or(parent, None)
+    }
+
+    /// As [`Restorer::parent`]; `itself`: the record of that directory, where it is wanted.
+    fn parent_or(
+        &mut self,
+        parent: &[u8],
+        itself: Option<&Item>,
+    ) -> Result<std::sync::Arc<OwnedFd>, Fail> {
         if let Some(fd) = self.target.open_dir(parent).map_err(Fail::Target)? {
             return Ok(fd);
         }
@@ -298,9 +333,11 @@ impl<'a> Restorer<'a> {
             .target
             .make_dirs(parent, self.catalog, &mut |rel, fd| {
                 made.push(rel.to_vec());
-                let known = above.iter().find(|item| item.path == rel);
+                let known = above.iter().chain(itself).find(|item| item.path == rel);
                 let there = known.map_or(rel, Item::on_drive);
-                lost += u64::from(!copy_dir_attributes(root, there, fd));
+                // Those that the manifest has are set at the end, with the mode.
+                let told = known.is_some_and(|item| item.extra.is_some());
+                lost += u64::from(!told && !copy_dir_attributes(root, there, fd));
             })
             .map_err(Fail::Target)?;
         self.outcome.attributes_lost += lost;
@@ -325,7 +362,7 @@ impl<'a> Restorer<'a> {
             .map_err(Fail::Target)
             .and_then(|found| {
                 there = found.is_some();
-                self.parent(&wanted.path)
+                self.parent_or(&wanted.path, Some(item))
             });
         match made {
             Ok(_) => {
@@ -338,6 +375,7 @@ impl<'a> Restorer<'a> {
                 }
                 self.catalog
                     .restore_note_dir(&wanted.path, Some(&dir_meta(item)))?;
+                self.note_flags(item, &wanted.path)?;
                 self.catalog.restore_settle(wanted.id, None)
             }
             Err(Fail::Cancelled) => Err(Error::cancelled()),
@@ -424,6 +462,7 @@ fn dir_meta(item: &Item) -> DirMeta {
         uid: item.uid,
         gid: item.gid,
         mtime: item.mtime,
+        extra: item.extra.clone(),
     }
 }
 
@@ -431,7 +470,10 @@ fn dir_meta(item: &Item) -> DirMeta {
 /// under another name, or not at all, has none to give.
 fn copy_dir_attributes(root: BorrowedFd<'_>, rel: &[u8], to: BorrowedFd<'_>) -> bool {
     match sys::open_dir_beneath(root, rel, true) {
-        Ok(from) => sys::copy_xattrs(from.as_fd(), to),
+        Ok(from) => {
+            let (xattrs, unread) = sys::read_xattrs(On::Open(from.as_fd()));
+            unread.is_none() && sys::write_xattrs(On::Open(to), &xattrs, true).is_none()
+        }
         Err(_) => true,
     }
 }

@@ -18,7 +18,7 @@ use crate::error::{Code, Error, IoContext};
 use crate::format::item::{Algorithm, Digest, Item};
 use crate::meta::{Kind, Meta, Time};
 use crate::progress::Progress;
-use crate::sys;
+use crate::sys::{self, Lost, On};
 
 /// On a drive that does not tell holes: as many zeros in a row, on such a boundary, become one.
 const ZERO_RUN: usize = 64 * 1024;
@@ -66,7 +66,7 @@ impl Restorer<'_> {
         }
     }
 
-    fn open_file(&mut self, item: &Item, path: &[u8]) -> Result<OwnedFd, Fail> {
+    pub(super) fn open_file(&mut self, item: &Item, path: &[u8]) -> Result<OwnedFd, Fail> {
         let (dir, name) = self.source(item.on_drive())?;
         // Looked at first: to open a device may do something, and a fifo has nothing to give.
         let meta = sys::stat_at(dir, name)
@@ -274,11 +274,14 @@ impl Restorer<'_> {
                 (fresh.uid, fresh.gid) = (want.uid, want.gid);
             }
         }
-        if let Some(from) = from
-            && !sys::copy_xattrs(from.as_fd(), to.as_fd())
-        {
-            self.outcome.attributes_lost += 1;
-        }
+        // What the manifest has no word of may stand on the drive.
+        let (xattrs, unread) = match (&item.extra, from) {
+            (Some(extra), _) => (extra.xattrs.clone(), Lost::default()),
+            (None, Some(from)) => sys::read_xattrs(On::Open(from.as_fd())),
+            (None, None) => (Vec::new(), Lost::default()),
+        };
+        let unset = sys::write_xattrs(On::Open(to.as_fd()), &xattrs, true);
+        self.outcome.attributes_lost += u64::from(!unread.is_none() || !unset.is_none());
         // An ACL has changed the mode, so it is set in any case.
         fresh.mode = u32::MAX;
         let owned = sys::set_metadata(to.as_fd(), Some(&fresh), &want)
@@ -308,6 +311,7 @@ impl Restorer<'_> {
             size: 0,
             mtime: Time::default(),
             corrupt: true,
+            part_of: None,
         });
         Ok(())
     }
@@ -327,6 +331,8 @@ pub(super) fn meta_of(item: &Item) -> Meta {
         ino: 0,
         nlink: 1,
         rdev: 0,
+        changed: 0,
+        flags: 0,
     }
 }
 

@@ -1,21 +1,21 @@
-//! The end of a restore: directories get owner, mode and time, the deepest first, and all of it is flushed.
+//! The end of a restore: directories get owner, attributes, mode and time, the deepest first, and all of it is flushed.
 //!
 //! They come last because every name that is put into a directory changes its time, and because a mode may
 //! forbid to put anything there.
 
 use std::os::fd::AsFd;
 
-use super::file::meta_of;
+use rustix::fs::{Gid, Uid};
+
 use super::target::Target;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::restore::DirMeta;
 use crate::engine::drive::join;
 use crate::error::{Error, FileError, FileFault, IoContext, Result};
-use crate::format::item::Item;
-use crate::meta::Kind;
+use crate::meta::Meta;
 use crate::progress::Progress;
-use crate::sys;
+use crate::sys::{self, On};
 
 /// Directories that are fetched at once.
 const PAGE: usize = 1024;
@@ -32,6 +32,8 @@ pub struct Finished {
     pub failed: u64,
     /// Directories whose owner could not be set.
     pub owners_lost: u64,
+    /// Directories of which some attribute or ACL could not be set.
+    pub attributes_lost: u64,
 }
 
 /// Sets directories right, flushes, and clears the private place away. When it answers, all is durable.
@@ -58,9 +60,10 @@ pub fn finish(
                 return Err(Error::cancelled());
             }
             match set(target, catalog, path, meta.as_ref()) {
-                Ok(Some(owned)) => {
+                Ok(Some((owned, kept))) => {
                     finished.directories += 1;
                     finished.owners_lost += u64::from(!owned);
+                    finished.attributes_lost += u64::from(!kept);
                 }
                 Ok(None) => {}
                 Err(e) => {
@@ -77,13 +80,13 @@ pub fn finish(
     Ok(finished)
 }
 
-/// Sets one right; whether its owner was kept. `None`: it is not there.
+/// Sets one right; whether its owner was kept, and its attributes. `None`: it is not there.
 fn set(
     target: &mut Target,
     catalog: &Catalog,
     path: &[u8],
     meta: Option<&DirMeta>,
-) -> Result<Option<bool>> {
+) -> Result<Option<(bool, bool)>> {
     let Some(fd) = target.open_dir(path)? else {
         return Ok(None);
     };
@@ -93,25 +96,29 @@ fn set(
         Some(meta) => Some(meta.clone()),
         None => catalog.restore_dir_in_source(path)?,
     };
-    let want = match known {
-        Some(m) => meta_of(&Item {
-            path: Vec::new(),
-            kind: Kind::Dir,
-            size: 0,
-            mtime: m.mtime,
+    let want = match &known {
+        Some(m) => Meta {
             mode: m.mode,
             uid: m.uid,
             gid: m.gid,
-            digest: None,
-            target: None,
-            link: None,
-            rdev: None,
-            stored: true,
-            alias: None,
-        }),
-        None => crate::meta::Meta { mode: PLAIN, ..now },
+            mtime: m.mtime,
+            ..now
+        },
+        None => Meta { mode: PLAIN, ..now },
     };
+    let mut now = now;
+    let mut kept = true;
+    if let Some(extra) = known.as_ref().and_then(|m| m.extra.as_ref()) {
+        // The owner first: nobody else is to be let in by an ACL before it is theirs. The mode after it: an ACL
+        // changes it.
+        let (uid, gid) = (Uid::from_raw(want.uid), Gid::from_raw(want.gid));
+        if rustix::fs::fchown(&fd, Some(uid), Some(gid)).is_ok() {
+            (now.uid, now.gid) = (want.uid, want.gid);
+        }
+        kept = sys::write_xattrs(On::Open(fd.as_fd()), &extra.xattrs, false).is_none();
+        now.mode = u32::MAX;
+    }
     sys::set_metadata(fd.as_fd(), Some(&now), &want)
         .at("setting owner, mode and times of", &whole)
-        .map(Some)
+        .map(|owned| Some((owned, kept)))
 }

@@ -12,6 +12,8 @@ pub mod drive;
 mod existing;
 mod file;
 pub mod finish;
+pub mod flags;
+mod part;
 mod put;
 mod special;
 pub mod target;
@@ -68,4 +70,6 @@ pub struct Outcome {
     pub attributes_lost: u64,
     /// An end was asked for before all was done.
     pub stopped: bool,
+    /// Devices that only root may make.
+    pub not_made: u64,
 }

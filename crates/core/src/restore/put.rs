@@ -13,6 +13,8 @@ use super::existing::in_the_way;
 use super::target::temp_name;
 use crate::engine::drive::{join, split};
 use crate::error::{Code, Error, Result};
+use crate::format::item::Item;
+use crate::format::part::Part;
 use crate::meta::{Kind, Time};
 use crate::progress::Progress;
 use crate::sys;
@@ -44,6 +46,8 @@ pub(super) struct Pending {
     pub mtime: Time,
     /// It is a copy that is no good, under a name that says so.
     pub corrupt: bool,
+    /// It is a part: of this file, which is in work under this name.
+    pub part_of: Option<Box<(Item, Vec<u8>, Part)>>,
 }
 
 impl Restorer<'_> {
@@ -66,11 +70,16 @@ impl Restorer<'_> {
         (self.pending_bytes, self.pending_names) = (0, 0);
         self.target.flush()?;
         for one in group {
+            if one.part_of.is_some() {
+                self.part_done(&one)?;
+                continue;
+            }
             match self.put(&one) {
                 Ok(()) => self.count(&one)?,
                 Err(e) => {
                     self.target.drop_temp(one.temp);
                     self.catalog.restore_forget_link(&one.dest)?;
+                    self.catalog.restore_forget_flags(&one.dest)?;
                     if one.id != 0 {
                         self.catalog.restore_settle(one.id, None)?;
                     }

@@ -16,7 +16,7 @@ use crate::engine::drive::split;
 use crate::error::{Code, Error, IoContext};
 use crate::format::item::{Item, check_path};
 use crate::meta::Kind;
-use crate::sys;
+use crate::sys::{self, On};
 
 impl Restorer<'_> {
     pub(super) fn symlink(&mut self, item: &Item) -> Result<u64, Fail> {
@@ -39,30 +39,34 @@ impl Restorer<'_> {
         Ok(temp)
     }
 
-    pub(super) fn node(&mut self, item: &Item) -> Result<u64, Fail> {
+    /// A fifo, socket or device; `None`: whoever runs this may not make it.
+    pub(super) fn node(&mut self, item: &Item) -> Result<Option<u64>, Fail> {
         let temp = self.target.number();
         let rdev = item
             .rdev
             .map_or(0, |(major, minor)| rustix::fs::makedev(major, minor));
         let kind = FileType::from_raw_mode(item.kind.type_bits());
         let mode = Mode::from_raw_mode(0o600);
-        rustix::fs::mknodat(
+        let made = rustix::fs::mknodat(
             &self.target.tmp,
             temp_name(temp).as_slice(),
             kind,
             mode,
             rdev,
-        )
-        .at("making", &self.target.path)
-        .map_err(Fail::Target)?;
+        );
+        if item.rdev.is_some() && made == Err(Errno::PERM) {
+            return Ok(None);
+        }
+        made.at("making", &self.target.path).map_err(Fail::Target)?;
         self.dress_name(item, temp, true)?;
-        Ok(temp)
+        Ok(Some(temp))
     }
 
     /// Owner, mode and times of something that must not be opened.
     fn dress_name(&mut self, item: &Item, temp: u64, mode: bool) -> Result<(), Fail> {
         let name = temp_name(temp);
-        let set = || -> io::Result<bool> {
+        let mut kept = true;
+        let mut set = || -> io::Result<bool> {
             let dir = &self.target.tmp;
             let mut owned = true;
             if (item.uid, item.gid) != (self.euid, self.egid) {
@@ -75,6 +79,10 @@ impl Restorer<'_> {
                     Err(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => false,
                     Err(e) => return Err(e.into()),
                 };
+            }
+            if let Some(extra) = &item.extra {
+                let on = On::Name(dir.as_fd(), &name);
+                kept = sys::write_xattrs(on, &extra.xattrs, true).is_none();
             }
             if mode {
                 // Made by us in a directory that nobody else can enter: it is no symlink.
@@ -89,6 +97,7 @@ impl Restorer<'_> {
         match set().at("setting owner, mode and times in", &self.target.path) {
             Ok(owned) => {
                 self.outcome.owners_lost += u64::from(!owned);
+                self.outcome.attributes_lost += u64::from(!kept);
                 Ok(())
             }
             Err(e) => {

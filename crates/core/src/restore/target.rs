@@ -77,6 +77,8 @@ impl Target {
         let place_path = join(&own_path, &place);
         sys::make_dir(own.as_fd(), &place).at("making", &place_path)?;
         let tmp = sys::open_dir_beneath(own.as_fd(), &place, true).at("opening", &place_path)?;
+        // What is made in it is to have no other ACL than its own.
+        sys::drop_default_acl(tmp.as_fd());
         // A file system without locks has nobody else to tell from.
         let _ = flock(&tmp, FlockOperation::NonBlockingLockExclusive);
         let notes = sys::create_new(tmp.as_fd(), NOTES).at("creating", &place_path)?;
@@ -127,7 +129,7 @@ impl Target {
             clear(dir.as_fd(), &path)?;
             sys::unlink(own.as_fd(), &place, true).at("removing", &path)?;
         }
-        Ok(())
+        self.resume_parts(catalog)
     }
 
     fn read_notes(&mut self, dir: BorrowedFd<'_>, catalog: &Catalog, path: &[u8]) -> Result<()> {
@@ -317,6 +319,11 @@ impl Target {
         sys::sync_file_system(self.root.as_fd())
             .at("flushing", &self.path)
             .map_err(|e| e.with_code(Code::DriveFailed))
+    }
+
+    /// The directory `.mvcopy` of the destination.
+    pub(super) fn own_dir(&self) -> &OwnedFd {
+        &self.own
     }
 
     /// Removes the private place; the destination is as the user expects it then.

@@ -162,6 +162,12 @@ fn kind_hint(file_type: rustix::fs::FileType) -> Option<Kind> {
     })
 }
 
+/// A time in nanoseconds since 1970; what is out of the range (years 1677 to 2262) stays at its end.
+fn nanoseconds(sec: i64, nsec: u32) -> i64 {
+    sec.saturating_mul(1_000_000_000)
+        .saturating_add(nsec.into())
+}
+
 /// Calls again when a signal came in between.
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
     loop {

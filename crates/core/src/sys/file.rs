@@ -240,41 +240,6 @@ pub fn timestamps(mtime: Time) -> Timestamps {
     }
 }
 
-/// Copies all extended attributes that can be read and kept, POSIX ACLs among them (xattr(7)).
-/// What the target refuses is left out; the answer says whether all were kept.
-pub fn copy_xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
-    let mut names = [0u8; 1024];
-    let len = match rustix::fs::flistxattr(from, &mut names[..]) {
-        Ok(0) => return true,
-        Ok(len) => len,
-        Err(Errno::OPNOTSUPP) => return true,
-        Err(Errno::RANGE) => return copy_many_xattrs(from, to),
-        Err(_) => return false,
-    };
-    copy_named(from, to, &names[..len])
-}
-
-fn copy_many_xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
-    // XATTR_LIST_MAX is 64 KiB.
-    let mut names = vec![0u8; 65_536];
-    match rustix::fs::flistxattr(from, &mut names[..]) {
-        Ok(len) => copy_named(from, to, &names[..len]),
-        Err(_) => false,
-    }
-}
-
-fn copy_named(from: BorrowedFd<'_>, to: BorrowedFd<'_>, names: &[u8]) -> bool {
-    let mut all = true;
-    let mut value = vec![0u8; 65_536];
-    for name in names.split(|b| *b == 0).filter(|n| !n.is_empty()) {
-        let done = rustix::fs::fgetxattr(from, name, &mut value[..]).and_then(|len| {
-            rustix::fs::fsetxattr(to, name, &value[..len], rustix::fs::XattrFlags::empty())
-        });
-        all &= done.is_ok();
-    }
-    all
-}
-
 /// Sets owner, mode and modification time on an open file or directory, in the order that opens no
 /// window: the owner first, since changing it clears setuid. Returns whether the owner was kept.
 ///

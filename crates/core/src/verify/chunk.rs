@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::Kept;
+use super::against::{Compared, SOURCE_HAS_IT};
 use super::judge::{Judged, by_content, by_look};
 use super::list::{Expected, Tables};
-use super::read::{Content, Look, Reader};
+use super::read::{Content, Look, Reader, Wanted};
 use super::run::{Checking, Start};
 use crate::error::{Code, Error, Result};
 use crate::format::item::Algorithm;
@@ -41,8 +42,11 @@ impl Checking<'_> {
         on_drive: &mut Kept,
     ) -> Result<bool> {
         let seeks = self.options.seeks.unwrap_or_else(|| {
-            let mount = self.facts.mount.as_ref();
-            mount.and_then(|m| m.rotational).unwrap_or(true)
+            self.facts.mount.as_ref().is_none_or(|m| {
+                // What is no block device (memory, network) has no arm to be moved.
+                let is_device = m.mount.source.starts_with(b"/dev/");
+                m.rotational.unwrap_or(is_device)
+            })
         });
         let threads = match self.options.threads {
             0 => THREADS,
@@ -53,6 +57,7 @@ impl Checking<'_> {
             output: &self.facts.path,
             threads,
             seeks,
+            one_mount: true,
             cancel: self.cancel,
             progress: self.progress,
             cached: &self.cached,
@@ -129,11 +134,34 @@ impl Checking<'_> {
         if reader.seeks {
             order.sort_unstable();
         }
-        let wanted: Vec<(&[u8], Algorithm)> = order
-            .iter()
-            .map(|(_, n)| (paths[*n], chunk[*n].by()))
-            .collect();
-        let read = reader.read(&wanted)?;
+        let wanted = order.iter().map(|(_, n)| Wanted {
+            path: paths[*n],
+            by: chunk[*n].by(),
+            range: None,
+        });
+        let wanted: Vec<Wanted<'_>> = wanted.collect();
+        // The two are read at the same time: they are two devices.
+        let asked = match &self.against {
+            Some(against) => Some(against.ask(chunk)?),
+            None => None,
+        };
+        let (read, shown) = std::thread::scope(|scope| {
+            let other = asked
+                .as_ref()
+                .map(|asked| scope.spawn(|| asked.look(chunk, self.cancel)));
+            let read = reader.read(&wanted);
+            let shown = other.map(|other| {
+                other.join().unwrap_or_else(|_| {
+                    Err(Error::new(Code::Internal, "reading", "a reader panicked"))
+                })
+            });
+            (read, shown.transpose())
+        });
+        let read = read?;
+        let shown = match shown {
+            Err(e) if e.code == Code::Cancelled => return Ok(false),
+            shown => shown?,
+        };
         for ((_, n), content) in order.iter().zip(read) {
             contents[*n] = content;
         }
@@ -143,7 +171,7 @@ impl Checking<'_> {
         self.probe(&looks, &contents)?;
         tables.atomically(|| {
             for (n, expected) in chunk.iter().enumerate() {
-                let wrong = match judged[n].take() {
+                let mut wrong = match judged[n].take() {
                     Some(Judged::Good) | None => None,
                     Some(Judged::Bad(wrong)) => Some(wrong),
                     Some(judged @ (Judged::Read(_) | Judged::SizeOnly)) => {
@@ -177,6 +205,19 @@ impl Checking<'_> {
                         by_content(expected, changed, content)
                     }
                 };
+                if let (Some(asked), Some(shown)) = (&asked, &shown) {
+                    let compared =
+                        asked.judge(n, expected, shown[n].as_ref(), contents[n].as_ref());
+                    match &compared {
+                        Compared::Said(said) => tables.put_compared(&expected.key, Some(said))?,
+                        _ => tables.put_compared(&expected.key, None)?,
+                    }
+                    if let (Compared::Same, Some((_, _, why)), Kind::File) =
+                        (compared, &mut wrong, expected.kind)
+                    {
+                        why.push_str(SOURCE_HAS_IT);
+                    }
+                }
                 if expected.kind == Kind::File {
                     start.head.files += 1;
                 }

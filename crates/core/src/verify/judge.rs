@@ -2,10 +2,12 @@
 
 use super::list::Expected;
 use super::read::{Content, Look};
+use crate::engine::times::is_kept;
 use crate::error::strerror;
 use crate::format::verify::Word;
 use crate::meta::{Kind, Meta};
 use crate::seedverify::words::kind_text;
+use crate::seedverify::{FAT_STEP, NTFS_STEP};
 
 /// A word, the errno, and in words.
 pub(super) type Wrong = (Word, Option<i32>, String);
@@ -61,12 +63,23 @@ pub(super) fn by_look(expected: &Expected, look: &Look, window: u64) -> Judged {
 }
 
 fn file(expected: &Expected, meta: &Meta, window: u64) -> Judged {
+    if expected.timed && meta.size != expected.size {
+        // Nothing of it is read: it may be as large as somebody likes, and cannot be what is recorded.
+        let (is, was) = (meta.size, expected.size);
+        return bad(
+            Word::Changed,
+            format!("it has {is} bytes, {was} are recorded"),
+        );
+    }
     let changed = if !expected.timed {
         None
-    } else if meta.size != expected.size {
-        let (is, was) = (meta.size, expected.size);
-        Some(format!("it has {is} bytes, {was} are recorded"))
-    } else if apart(expected, meta) > u128::from(window) {
+    } else if apart(expected, meta) > u128::from(window)
+        && !is_kept(
+            meta.mtime,
+            expected.mtime,
+            window == FAT_STEP || window == NTFS_STEP,
+        )
+    {
         Some("it has another time than recorded".to_owned())
     } else {
         None

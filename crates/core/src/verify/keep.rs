@@ -17,7 +17,7 @@ use crate::engine::drive::join;
 use crate::engine::own::OwnFiles;
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::item::OWN_DIR;
-use crate::format::verify::{self, Finding, Head, Line, Part, VerifyWriter, Word};
+use crate::format::verify::{self, Finding, Head, InSource, Line, Part, VerifyWriter, Word};
 use crate::format::volumejson::{self, Check, VolumeJson};
 use crate::sys;
 
@@ -30,18 +30,21 @@ pub(super) struct Earlier {
     pub head: Head,
     pub parts: Vec<Part>,
     pub findings: Vec<Finding>,
+    /// What it found in the source until it was broken off.
+    pub in_source: Vec<InSource>,
 }
 
 /// More findings of an earlier check than that are not taken over: the memory is not the drive's to fill.
 const MOST_FINDINGS: usize = 1_000_000;
 
 pub(super) fn read(file: File, path: &[u8]) -> Result<Earlier> {
-    let (mut parts, mut findings) = (Vec::new(), Vec::new());
+    let (mut parts, mut findings, mut in_source) = (Vec::new(), Vec::new(), Vec::new());
     let reader = BufReader::with_capacity(1 << 16, file);
     let head = verify::read(reader, path, &mut |line| {
         match line {
             Line::Part(part) if parts.len() < super::list::MAX_PARTS => parts.push(part),
             Line::Finding(finding) if findings.len() < MOST_FINDINGS => findings.push(finding),
+            Line::InSource(found) if in_source.len() < MOST_FINDINGS => in_source.push(found),
             _ => {}
         }
         Ok(())
@@ -50,6 +53,7 @@ pub(super) fn read(file: File, path: &[u8]) -> Result<Earlier> {
         head,
         parts,
         findings,
+        in_source,
     })
 }
 
@@ -126,6 +130,9 @@ fn write(file: File, path: &[u8], head: &Head, parts: &[Part], tables: &Tables) 
         writer.push(&Line::Part(part.clone()))?;
     }
     tables.findings(false, &mut |told| writer.push(&Line::Finding(told.finding)))?;
+    if head.ended.is_none() {
+        tables.compared(&mut |told| writer.push(&Line::InSource(told.found)))?;
+    }
     writer.finish()
 }
 
@@ -204,6 +211,60 @@ pub(super) struct ForCatalog<'a> {
     pub generation: u64,
     /// Of a check of all of it.
     pub check: Option<&'a Check>,
+    /// The parts that were checked, where the drive does not keep them; `None`: as they are.
+    pub parts: Option<&'a [Part]>,
+}
+
+/// What the catalog knows of a drive beside what the drive itself does.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub parts: Vec<Part>,
+    pub findings: Vec<Finding>,
+}
+
+/// Reads it. Findings that a later check of the drive, by its own `parts`, did not confirm are left out.
+///
+/// # Errors
+/// As [`Catalog::open_to_read`].
+pub(super) fn known(file: &Path, identity: &VolumeJson, parts: &[Part]) -> Result<Known> {
+    let catalog = Catalog::open_to_read(file)?;
+    let number = identity.volume.number;
+    let volume = catalog.volume(number)?;
+    if catalog.set_info()?.id != identity.set.id
+        || volume.is_none_or(|v| v.id != identity.volume.id)
+    {
+        return Ok(Known::default());
+    }
+    let mut known = Known {
+        parts: catalog.checked_parts(number)?,
+        findings: Vec::new(),
+    };
+    let mut after = None;
+    loop {
+        let page = catalog.findings(number, after.as_ref(), 1000)?;
+        let Some(last) = page.last() else {
+            return Ok(known);
+        };
+        after = Some(last.key.clone());
+        for found in page {
+            let mut path = catalog.path_of(&found.key)?;
+            if found.key.name.ends_with(b"/") && !path.ends_with(b"/") {
+                path.push(b'/');
+            }
+            let n = parts.partition_point(|part| part.from <= path);
+            let later = parts[..n]
+                .last()
+                .is_some_and(|part| path <= part.through && part.at > found.checked);
+            if !later && known.findings.len() < MOST_FINDINGS {
+                known.findings.push(Finding {
+                    path,
+                    word: found.word,
+                    errno: found.errno,
+                    at: found.checked,
+                });
+            }
+        }
+    }
 }
 
 /// Puts all known findings and, after a check of the whole volume, its result into the catalog at `file`.
@@ -247,6 +308,9 @@ pub(super) fn tell(file: &Path, what: &ForCatalog<'_>, tables: &Tables) -> Resul
                 None => Ok(()),
             }
         })?;
+        if let Some(parts) = what.parts {
+            catalog.keep_parts(what.number, parts)?;
+        }
         match what.check {
             Some(check) => {
                 catalog.note_verified(what.number, check.date, check.kind, check.bad)?;

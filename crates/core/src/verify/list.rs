@@ -23,6 +23,7 @@ CREATE TABLE item(
   timed INTEGER,             -- 0: only the digest is known (the manifest is damaged)
   state INTEGER,             -- 0 to be looked at, 1 only recorded, 2 only intended by a broken run
   alias BLOB,                -- its path on the drive, where that is another one
+  begins INTEGER, whole INTEGER,  -- of a part of a file: where in the file, and the file's size
   at INTEGER DEFAULT 0,      -- when it was checked last, 0 = never
   generation INTEGER DEFAULT 0,
   picked INTEGER DEFAULT 1   -- this check looks at it
@@ -36,6 +37,7 @@ CREATE TABLE finding(
   fresh INTEGER              -- found by this check
 ) WITHOUT ROWID;
 CREATE TABLE other(key BLOB PRIMARY KEY, word TEXT, why TEXT) WITHOUT ROWID;
+CREATE TABLE compared(key BLOB PRIMARY KEY, word TEXT, errno INTEGER, why TEXT) WITHOUT ROWID;
 ";
 
 /// The tables.
@@ -65,6 +67,8 @@ pub(super) struct Expected {
     pub rdev: Option<(u32, u32)>,
     pub timed: bool,
     pub alias: Option<Vec<u8>>,
+    /// Of a part of a file: where in the file it begins, and the file's size.
+    pub part: Option<(u64, u64)>,
 }
 
 impl Expected {
@@ -73,12 +77,17 @@ impl Expected {
         self.digest.map_or(Algorithm::Sha256, |d| d.algorithm)
     }
 
+    /// Its true path.
+    pub fn path(&self) -> &[u8] {
+        self.key.strip_suffix(b"/").unwrap_or(&self.key)
+    }
+
     /// Its path on the drive.
     pub fn on_drive(&self) -> &[u8] {
         if let Some(alias) = &self.alias {
             return alias;
         }
-        self.key.strip_suffix(b"/").unwrap_or(&self.key)
+        self.path()
     }
 }
 
@@ -125,7 +134,8 @@ impl Tables {
     pub(super) fn put(&self, item: &Item) -> Result<()> {
         self.run(
             "INSERT OR REPLACE INTO item(key, kind, size, sec, nsec, algorithm, digest, target, link, major, \
-             minor, timed, state, alias) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13)",
+             minor, timed, state, alias, begins, whole) \
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13, ?14, ?15)",
             params![
                 item.sort_key(),
                 item.kind as u8,
@@ -139,7 +149,9 @@ impl Tables {
                 item.rdev.map(|r| r.0),
                 item.rdev.map(|r| r.1),
                 !item.stored,
-                item.alias
+                item.alias,
+                item.part.map(|p| p.offset as i64),
+                item.part.map(|p| p.size as i64)
             ],
         )?;
         self.put_alias(&item.sort_key(), item.alias.as_deref())
@@ -200,7 +212,8 @@ impl Tables {
         let mut statement = self
             .db
             .prepare_cached(
-                "SELECT key, kind, size, sec, nsec, algorithm, digest, target, major, minor, timed, alias \
+                "SELECT key, kind, size, sec, nsec, algorithm, digest, target, major, minor, timed, alias, \
+                 begins, whole \
                  FROM item WHERE key > ?1 AND picked = 1 AND state = 0 ORDER BY key LIMIT ?2",
             )
             .map_err(fault)?;
@@ -247,6 +260,11 @@ impl Tables {
             ],
         )?;
         Ok(())
+    }
+
+    pub(super) fn has_finding(&self, key: &[u8]) -> Result<bool> {
+        let sql = "SELECT EXISTS(SELECT 1 FROM finding WHERE key = ?1)";
+        Ok(self.number(sql, [key])? != 0)
     }
 
     pub(super) fn forget(&self, key: &[u8]) -> Result<()> {
@@ -407,5 +425,9 @@ fn expected(r: &rusqlite::Row<'_>) -> rusqlite::Result<Expected> {
         rdev: r.get::<_, Option<u32>>(8)?.zip(r.get(9)?),
         timed: r.get(10)?,
         alias: r.get(11)?,
+        part: r
+            .get::<_, Option<i64>>(12)?
+            .zip(r.get::<_, Option<i64>>(13)?)
+            .map(|(begins, whole)| (begins as u64, whole as u64)),
     })
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use super::list::{Tables, fault};
 use crate::error::{IoContext, Result};
-use crate::format::verify::Word;
+use crate::format::verify::{SourceWord, Word};
 use crate::name::display;
 
 /// The files that are wanted.
@@ -93,18 +93,28 @@ impl Lists {
         let mut statement = tables
             .db
             .prepare(
-                "SELECT key, word FROM finding WHERE fresh = 1 UNION ALL \
-                 SELECT key, '' FROM item WHERE state = 0 AND picked = 1 AND kind <> 1 \
+                "SELECT key, word, 0 AS side FROM finding WHERE fresh = 1 UNION ALL \
+                 SELECT key, word, 1 FROM compared UNION ALL \
+                 SELECT key, '', 0 FROM item WHERE state = 0 AND picked = 1 AND kind <> 1 \
                  AND (?1 IS NULL OR key <= ?1) \
                  AND NOT EXISTS (SELECT 1 FROM finding f WHERE f.key = item.key AND f.fresh = 1) \
-                 ORDER BY key",
+                 AND NOT EXISTS (SELECT 1 FROM compared c WHERE c.key = item.key) \
+                 ORDER BY key, side",
             )
             .map_err(fault)?;
         let mut rows = statement.query([through]).map_err(fault)?;
+        let mut told: Option<Vec<u8>> = None;
         while let Some(r) = rows.next().map_err(fault)? {
-            let (key, word): (Vec<u8>, String) =
-                (|| Ok((r.get(0)?, r.get(1)?)))().map_err(fault)?;
-            self.entry(&key, Word::from_word(&word))?;
+            let (key, word, in_source): (Vec<u8>, String, bool) =
+                (|| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))().map_err(fault)?;
+            if in_source {
+                // A path is in one of the lists: what is wrong on the drive comes first.
+                let only = told.as_ref() != Some(&key);
+                self.in_source(&key, &word, only)?;
+            } else {
+                self.entry(&key, Word::from_word(&word))?;
+                told = Some(key);
+            }
         }
         for mut one in [
             self.report,
@@ -119,6 +129,25 @@ impl Lists {
         .flatten()
         {
             one.to.flush().at("writing", &one.path)?;
+        }
+        Ok(())
+    }
+
+    fn in_source(&mut self, key: &[u8], word: &str, only: bool) -> Result<()> {
+        if let Some(report) = &mut self.report {
+            report.line(&[word.as_bytes(), b"\t", display(key).as_bytes()])?;
+        }
+        let (list, sign): (&mut Option<Open>, &[u8]) = match SourceWord::from_word(word) {
+            _ if !only => return Ok(()),
+            Some(SourceWord::Newer | SourceWord::Differs) | None => (&mut self.differ, b"* "),
+            Some(SourceWord::Gone) => (&mut self.missing_on_src, b"- "),
+            Some(SourceWord::Unreadable | SourceWord::Unseen) => (&mut self.error, b"! "),
+        };
+        if let Some(list) = list {
+            list.line(&[key])?;
+        }
+        if let Some(combined) = &mut self.combined {
+            combined.line(&[sign, key])?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! is ever replaced; a check of a part never counts as one of the whole; memory stays flat; a check that was
 //! broken off goes on where it was. It decides no exit code, and mends nothing.
 
+mod against;
 mod chunk;
 mod extra;
 mod judge;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use crate::filter::search::Patterns;
 use crate::format::verify::{CheckKind, Word};
 
+pub use against::{InSourceCounts, ToldInSource};
 pub use list::{Tables, Told};
 pub use run::verify;
 
@@ -51,6 +53,8 @@ pub struct Options {
     pub catalog: Option<PathBuf>,
     /// The lists to be written.
     pub lists: lists::Wanted,
+    /// The drive is compared with the sources that the catalog knows, too.
+    pub against_source: bool,
 }
 
 impl Options {
@@ -137,4 +141,6 @@ pub struct Report {
     pub in_catalog: Kept,
     /// The findings, page by page.
     pub tables: Tables,
+    /// How it compares with the source, where that was asked for, and the paths of sources that are not there.
+    pub in_source: Option<(InSourceCounts, Vec<Vec<u8>>)>,
 }

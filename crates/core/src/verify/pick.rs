@@ -27,12 +27,7 @@ pub(super) fn pick(
     cancel: &CancelToken,
 ) -> Result<()> {
     tables.atomically(|| {
-        for part in parts {
-            tables.run(
-                "UPDATE item SET at = ?3, generation = ?4 WHERE key BETWEEN ?1 AND ?2 AND state = 0",
-                params![part.from, part.through, part.at, part.generation as i64],
-            )?;
-        }
+        note_parts(tables, parts)?;
         if options.since.is_some() || options.sample.is_some() {
             forget_changed(tables, drive, cancel)?;
         }
@@ -52,6 +47,20 @@ pub(super) fn pick(
         if let Some(percent) = options.sample {
             sample(tables, percent)?;
         }
+        Ok(())
+    })
+}
+
+/// Writes into the table when the entries of these parts were checked; of what is known already the later counts.
+///
+/// # Errors
+/// `Code::Io`.
+pub(super) fn note_parts(tables: &Tables, parts: &[Part]) -> Result<()> {
+    parts.iter().try_for_each(|part| {
+        tables.run(
+            "UPDATE item SET at = ?3, generation = ?4 WHERE key BETWEEN ?1 AND ?2 AND state = 0 AND at <= ?3",
+            params![part.from, part.through, part.at, part.generation as i64],
+        )?;
         Ok(())
     })
 }

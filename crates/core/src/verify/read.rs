@@ -20,8 +20,9 @@ use crate::progress::Progress;
 use crate::seedverify::tree::{Seen, Tree};
 use crate::sys;
 
-/// Bytes that are read at a time, and after which the cancel token is looked at.
-const BLOCK: usize = 1 << 20;
+/// Bytes that are read at a time, and after which the cancel token is looked at. More would leave the processor's own
+/// memory before it is hashed.
+const BLOCK: usize = 256 << 10;
 
 /// Bytes after which what was read leaves the page cache again.
 const FORGET_EVERY: u64 = 8 << 20;
@@ -50,6 +51,14 @@ pub(super) enum Content {
     Gone,
 }
 
+/// A file that is to be read, for its digest by an algorithm; of a part of it, from where to where.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub path: &'a [u8],
+    pub by: Algorithm,
+    pub range: Option<(u64, u64)>,
+}
+
 /// What all workers share.
 pub(super) struct Reader<'a> {
     pub root: &'a OwnedFd,
@@ -57,6 +66,8 @@ pub(super) struct Reader<'a> {
     pub threads: usize,
     /// Whether it matters where files lie on the device.
     pub seeks: bool,
+    /// Whether what is mounted below the root does not count.
+    pub one_mount: bool,
     pub cancel: &'a CancelToken,
     pub progress: &'a Progress,
     /// Bytes that were in the page cache when a file was opened, in spite of being asked out of it.
@@ -76,13 +87,13 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// Reads the files at `paths`, for the digest of each by its algorithm, in that order on a drive that seeks; `None` for what a stop came before.
+    /// Reads files for their digests, in that order on a drive that seeks; `None` for what a stop came before.
     ///
     /// # Errors
     /// `Code::Io` when the root cannot be opened once more.
-    pub fn read(&self, paths: &[(&[u8], Algorithm)]) -> Result<Vec<Option<Content>>> {
-        let answers = self.each(paths.len(), !self.seeks, |tree, n| {
-            self.content(tree, paths[n].0, paths[n].1)
+    pub fn read(&self, files: &[Wanted<'_>]) -> Result<Vec<Option<Content>>> {
+        let answers = self.each(files.len(), !self.seeks, |tree, n| {
+            self.content(tree, &files[n])
         })?;
         Ok(answers.into_iter().map(Option::flatten).collect())
     }
@@ -97,7 +108,10 @@ impl Reader<'_> {
         let worker = || -> Result<Vec<(usize, T)>> {
             let root =
                 sys::open_dir_beneath(self.root.as_fd(), b"", true).at("opening", self.output)?;
-            let mut tree = Tree::on_one_mount(root);
+            let mut tree = match self.one_mount {
+                true => Tree::on_one_mount(root),
+                false => Tree::new(root),
+            };
             let mut done = Vec::new();
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
@@ -163,9 +177,9 @@ impl Reader<'_> {
     }
 
     /// `None`: a stop came before the end.
-    fn content(&self, tree: &mut Tree, path: &[u8], by: Algorithm) -> Option<Content> {
-        self.progress.set_current(path);
-        let content = match self.digest(tree, path, by) {
+    fn content(&self, tree: &mut Tree, wanted: &Wanted<'_>) -> Option<Content> {
+        self.progress.set_current(wanted.path);
+        let content = match self.digest(tree, wanted) {
             Ok(None) => return None,
             Ok(Some((digest, same))) => Content::Whole(digest, same),
             Err(e) => match Errno::from_io_error(&e) {
@@ -180,8 +194,7 @@ impl Reader<'_> {
     fn digest(
         &self,
         tree: &mut Tree,
-        path: &[u8],
-        by: Algorithm,
+        &Wanted { path, by, range }: &Wanted<'_>,
     ) -> io::Result<Option<(Digest, bool)>> {
         let fd = tree.open(path)?;
         let before = sys::stat_fd(fd.as_fd())?;
@@ -195,7 +208,8 @@ impl Reader<'_> {
         let _ = rustix::fs::fadvise(&fd, 0, None, Advice::Sequential);
         let mut hash = Hasher::new(by);
         let mut block = vec![0; BLOCK.min(before.size as usize + 1)];
-        let (mut at, mut forgotten) = (0, 0);
+        let (first, end) = range.unwrap_or((0, u64::MAX));
+        let (mut at, mut forgotten) = (first, first);
         let part = self.progress.in_hand(path, before.size);
         loop {
             // A file of one block is done before anybody could read of it.
@@ -205,13 +219,20 @@ impl Reader<'_> {
             if self.cancel.is_stopped() {
                 return Ok(None);
             }
-            let n = retry_on_intr(|| rustix::io::pread(&fd, &mut block[..], at))?;
+            let most = usize::try_from(end - at)
+                .unwrap_or(block.len())
+                .min(block.len());
+            let n = retry_on_intr(|| rustix::io::pread(&fd, &mut block[..most], at))?;
             if n == 0 {
                 break;
             }
             hash.update(&block[..n]);
             at += n as u64;
             Progress::add(&self.progress.bytes, n as u64);
+            if at > before.size {
+                // Somebody writes it; it may never end.
+                break;
+            }
             if at - forgotten >= FORGET_EVERY {
                 sys::begin_write_back(fd.as_fd(), forgotten, at - forgotten);
                 forgotten = at;
@@ -219,7 +240,8 @@ impl Reader<'_> {
         }
         sys::drop_cache(&fd);
         let after = sys::stat_fd(fd.as_fd())?;
-        let same = (before.size, before.mtime) == (after.size, after.mtime) && at == after.size;
+        let same =
+            (before.size, before.mtime) == (after.size, after.mtime) && at == after.size.min(end);
         Ok(Some((hash.finish(), same)))
     }
 }

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicU64;
 
+use super::against::Against;
 use super::judge::Wrong;
 use super::keep::{self, ForCatalog, Place};
 use super::list::{Tables, Told};
@@ -67,6 +68,10 @@ pub fn verify(
     };
     let tables = Tables::new()?;
     let said = own.read(&tables, cancel)?;
+    let against = match (&said.volume, options.against_source) {
+        (Some(volume), true) => Some(Against::open(options, &volume.set, volume.number)?),
+        _ => None,
+    };
     let check = Checking {
         options,
         cancel,
@@ -78,6 +83,7 @@ pub fn verify(
         said: &said,
         writable,
         cached: AtomicU64::new(0),
+        against,
     };
     check.run(tables, lists)
 }
@@ -93,6 +99,7 @@ pub(super) struct Checking<'a> {
     pub(super) said: &'a Said,
     pub(super) writable: bool,
     pub(super) cached: AtomicU64,
+    pub(super) against: Option<Against>,
 }
 
 /// What one start of a check goes on from.
@@ -165,7 +172,20 @@ impl Checking<'_> {
         });
         self.unchanged()?;
         self.keep(&start, &tables, check.as_ref(), &mut on_drive)?;
-        let in_catalog = self.tell(volume, generation, check.as_ref(), &tables);
+        let parts = match (&on_drive, stopped) {
+            // The drive tells itself.
+            (Kept::Yes, _) => Some(&[][..]),
+            (_, false) => Some(&start.parts[..]),
+            (_, true) => None,
+        };
+        let in_catalog = self.tell(volume, generation, (check.as_ref(), parts), &tables);
+        let in_source = match &self.against {
+            Some(against) => {
+                let counts = tables.count_compared(through.as_deref())?;
+                Some((counts, against.absent.clone()))
+            }
+            None => None,
+        };
         lists.write(&tables, through.as_deref())?;
         let identity = self.said.identity.as_ref();
         let mount = self.facts.mount.as_ref();
@@ -198,6 +218,7 @@ impl Checking<'_> {
             on_drive,
             in_catalog,
             tables,
+            in_source,
         })
     }
 
@@ -246,10 +267,14 @@ impl Checking<'_> {
         let earlier = match self.place.earlier(self.own) {
             Ok(Some(earlier)) if earlier.head.volume == start.head.volume => earlier,
             // The check's own file is damaged or another volume's: what it knew is lost, no more.
-            _ => return Ok(start),
+            _ => {
+                self.add_from_catalog(tables, &mut start)?;
+                return Ok(start);
+            }
         };
         tables.atomically(|| earlier.findings.iter().try_for_each(|f| tables.known(f)))?;
         start.parts = earlier.parts;
+        self.add_from_catalog(tables, &mut start)?;
         let broken_off = earlier.head.ended.is_none() && earlier.head.scope == start.head.scope;
         if !broken_off || self.options.restart {
             return Ok(start);
@@ -258,6 +283,12 @@ impl Checking<'_> {
             start.stale = true;
             return Ok(start);
         }
+        tables.atomically(|| {
+            earlier.in_source.iter().try_for_each(|found| {
+                let said = (found.word, found.errno, String::new());
+                tables.put_compared(&found.path, Some(&said))
+            })
+        })?;
         start.resumed = Some(earlier.head.files);
         start.head = Head {
             kind: kind.min(earlier.head.kind),
@@ -271,6 +302,34 @@ impl Checking<'_> {
             )?;
         }
         Ok(start)
+    }
+
+    /// What the catalog knows beside the drive, from checks whose result the drive could not take.
+    fn add_from_catalog(&self, tables: &Tables, start: &mut Start) -> Result<()> {
+        let (Some(file), Some(identity)) = (&self.options.catalog, &self.said.identity) else {
+            return Ok(());
+        };
+        // Whatever is wrong with the catalog is told when the result is kept there.
+        let Ok(known) = keep::known(file, identity, &start.parts) else {
+            return Ok(());
+        };
+        tables.atomically(|| {
+            known
+                .findings
+                .iter()
+                .try_for_each(|one| match tables.has_finding(&one.path)? {
+                    true => Ok(()),
+                    false => tables.known(one),
+                })
+        })?;
+        if !known.parts.is_empty() {
+            tables.atomically(|| {
+                pick::note_parts(tables, &start.parts)?;
+                pick::note_parts(tables, &known.parts)
+            })?;
+            start.parts = tables.parts()?;
+        }
+        Ok(())
     }
 
     fn kind(&self) -> CheckKind {
@@ -398,7 +457,7 @@ impl Checking<'_> {
         &self,
         volume: &crate::format::manifest::Header,
         generation: u64,
-        check: Option<&Check>,
+        (check, parts): (Option<&Check>, Option<&[Part]>),
         tables: &Tables,
     ) -> Kept {
         // Without volume.json nobody knows whether this is the drive or an old copy of it.
@@ -411,6 +470,7 @@ impl Checking<'_> {
             number: volume.number,
             generation,
             check,
+            parts,
         };
         match keep::tell(file, &what, tables) {
             Ok(true) => Kept::Yes,

@@ -106,7 +106,7 @@ pub fn is_alone(root: BorrowedFd<'_>) -> bool {
     mounts::mounts().is_ok_and(|all| all.iter().filter(same).count() == 1)
 }
 
-fn mount_of(root: BorrowedFd<'_>) -> Option<Mount> {
+pub(super) fn mount_of(root: BorrowedFd<'_>) -> Option<Mount> {
     let id = sys::mount_id(root).ok()?;
     mounts::mounts().ok()?.into_iter().find(|m| m.id == id)
 }

@@ -303,7 +303,8 @@ fn block_device(mount: &Mount) -> Option<u64> {
     (Kind::from_mode(m.mode()) == Some(Kind::BlockDevice)).then(|| m.rdev())
 }
 
-fn rotational(mount: &Mount) -> Option<bool> {
+/// Whether what is mounted has to seek; `None` where the system does not tell.
+pub(crate) fn rotational(mount: &Mount) -> Option<bool> {
     let (major, minor) = match block_device(mount) {
         Some(dev) => file_id(dev, 0).dev,
         None if mount.major != 0 => (mount.major, mount.minor),

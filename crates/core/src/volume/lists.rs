@@ -139,6 +139,7 @@ impl DriveLists {
                 now: None,
                 stored: true,
                 there: entry.alias,
+                part: None,
             })
         })?;
         Ok(())
@@ -205,6 +206,7 @@ fn hit(item: Item, volume: u32) -> Hit {
         now: None,
         stored: item.stored,
         there: item.alias,
+        part: None,
     }
 }
 

@@ -15,6 +15,7 @@ mod paths;
 pub(crate) mod top;
 
 pub use identity::{Identity, VolumeFacts};
+pub(crate) use inspect::rotational;
 pub use inspect::{Found, FstabFacts, MountFacts, PathFacts, Space, inspect};
 pub use mounts::{Mount, mounts};
 pub use node::FileId;

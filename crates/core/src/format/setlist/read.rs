@@ -14,6 +14,7 @@ use crate::error::{Code, IoContext, Result};
 use crate::format::date;
 use crate::format::item::Algorithm;
 use crate::format::manifest::version_message;
+use crate::format::part::WirePart;
 use crate::format::text::{
     Line as Found, MAX_LINE, Sha256Hex, Text, bad_line, json_message, json_text, read_line, short,
 };
@@ -89,10 +90,15 @@ struct WireEntry {
     rdev: Option<(u32, u32)>,
     #[serde(rename = "as")]
     alias: Option<Name>,
+    part: Option<WirePart>,
 }
 
 impl WireEntry {
     fn checked(self) -> Result<ListedEntry, String> {
+        let part = match self.part {
+            Some(part) => Some(part.into_part(&self.path.0)?),
+            None => None,
+        };
         let entry = ListedEntry {
             path: self.path.0,
             kind: self.kind.map_or(Kind::File, |kind| kind.0),
@@ -101,6 +107,7 @@ impl WireEntry {
             rdev: self.rdev,
             alias: self.alias.map(|a| a.0),
             volume: self.volume,
+            part,
         };
         match entry.fault() {
             Some(fault) => Err(format!("{fault}: {}", short(&entry.path))),

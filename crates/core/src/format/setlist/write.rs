@@ -187,6 +187,10 @@ impl<W: Write> ListWriter<W> {
             push_number(out, b",", minor.into());
             out.push(b']');
         }
+        if let Some(part) = &entry.part {
+            out.extend_from_slice(b",\"part\":");
+            part.encode(&entry.path, out);
+        }
         self.entries += 1;
         self.end_line()
     }

@@ -34,7 +34,10 @@ impl Place {
             link: None,
             rdev: None,
             stored: true,
+            extra: None,
+            names: None,
             alias: None,
+            part: None,
         }
     }
 
@@ -153,6 +156,7 @@ fn a_hard_link_that_the_drive_could_not_hold_is_read_where_its_content_lies() {
     let link = Item {
         link: Some(NAMES[0].to_vec()),
         stored: false,
+        part: None,
         ..place.item(NAMES[0])
     };
     let second = Item {
@@ -203,7 +207,7 @@ fn the_catalog_tells_which_drive_has_it() {
         )
     };
     let placement = "INSERT INTO placement VALUES(7, CAST('one' AS BLOB), 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-                     NULL, NULL, NULL, 0, 1, NULL)";
+                     NULL, NULL, NULL, 0, 1, NULL, NULL)";
     for sql in [
         dir,
         &entry(1, "a/", 1, 7),

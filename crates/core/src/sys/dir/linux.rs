@@ -8,11 +8,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags, makedev, openat2, statx,
+    AtFlags, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxAttributes, StatxFlags, makedev,
+    openat2, statx,
 };
 use rustix::io::{Errno, Result};
 
-use super::{Looked, READ_DIR, kind_hint, portable, retry};
+use super::{Looked, READ_DIR, kind_hint, nanoseconds, portable, retry};
+use crate::format::extra;
 use crate::meta::{Kind, Meta, Time};
 
 /// The longest path that one call takes, without the closing NUL (PATH_MAX is 4096).
@@ -31,6 +33,7 @@ const WANTED: StatxFlags = StatxFlags::TYPE
     .union(StatxFlags::UID)
     .union(StatxFlags::GID)
     .union(StatxFlags::MTIME)
+    .union(StatxFlags::CTIME)
     .union(StatxFlags::INO)
     .union(StatxFlags::SIZE)
     .union(StatxFlags::BLOCKS)
@@ -152,6 +155,18 @@ pub(super) fn look_fd(fd: BorrowedFd<'_>) -> Result<Looked> {
     portable::look_fd(fd)
 }
 
+/// The flags that are kept, out of those that statx(2) tells.
+fn flags_of(attributes: StatxAttributes) -> u8 {
+    [
+        (StatxAttributes::IMMUTABLE, extra::IMMUTABLE),
+        (StatxAttributes::APPEND, extra::APPEND_ONLY),
+        (StatxAttributes::NODUMP, extra::NO_DUMP),
+    ]
+    .into_iter()
+    .filter(|(told, _)| attributes.contains(*told))
+    .fold(0, |flags, (_, bit)| flags | bit)
+}
+
 fn looked(x: &Statx) -> Result<Looked> {
     let mode = u32::from(x.stx_mode);
     if x.stx_mask & StatxFlags::TYPE.bits() == 0 {
@@ -174,6 +189,8 @@ fn looked(x: &Statx) -> Result<Looked> {
         ino: x.stx_ino,
         nlink: x.stx_nlink,
         rdev: makedev(x.stx_rdev_major, x.stx_rdev_minor),
+        changed: nanoseconds(x.stx_ctime.tv_sec, x.stx_ctime.tv_nsec),
+        flags: flags_of(x.stx_attributes),
     };
     let told = x.stx_mask & StatxFlags::MNT_ID.bits() != 0;
     Ok(Looked {

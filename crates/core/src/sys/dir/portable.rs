@@ -11,7 +11,7 @@ use rustix::fs::Dir;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::{Errno, Result};
 
-use super::{Looked, READ_DIR, retry};
+use super::{Looked, READ_DIR, nanoseconds, retry};
 use crate::meta::{Kind, Meta, Time};
 
 /// How a directory on the way is opened: where the system can, without asking for leave to list it.
@@ -84,6 +84,9 @@ fn looked(s: &Stat) -> Result<Looked> {
         ino: s.st_ino as u64,
         nlink: s.st_nlink as u32,
         rdev: s.st_rdev as u64,
+        changed: nanoseconds(s.st_ctime as i64, s.st_ctime_nsec as u32),
+        // Asked for by a call of their own, which opens the file: not worth it here.
+        flags: 0,
     };
     Ok(Looked {
         meta,
