@@ -17,6 +17,7 @@ fn entry(path: &[u8], kind: Kind, size: u64, volume: u32) -> ListedEntry {
         volume,
         alias: None,
         part: None,
+        part: None,
     }
 }
 
