@@ -70,9 +70,9 @@ const IN_PARTS: &str = "EXISTS (SELECT 1 FROM split s WHERE s.dir = e.dir AND s.
 pub(super) const OUTDATED: &str = "(e.source < 0 AND EXISTS (SELECT 1 FROM part x JOIN split s ON s.id = x.split \
     WHERE x.dir = e.dir AND x.name = e.name AND s.stale <> 0))";
 
-/// SQL: that the entry `e` is part of a version that has been replaced as a whole.
+/// SQL: that the placement `p` of the entry `e` is a part of a version that has been replaced as a whole.
 pub(super) const REPLACED: &str = "(e.source < 0 AND EXISTS (SELECT 1 FROM part x JOIN split s ON s.id = x.split \
-    WHERE x.dir = e.dir AND x.name = e.name AND s.stale = 2))";
+    WHERE x.dir = e.dir AND x.name = e.name AND s.stale = 2 AND p.mtime = s.mtime AND p.mtime_ns = s.mtime_ns))";
 
 /// SQL: see [`IN_PARTS`]; `counts`: a condition on the placement `p`.
 pub(super) fn in_parts(counts: &str) -> String {
@@ -526,10 +526,13 @@ impl Catalog {
         }
         let len = item.size;
         let key = self.part_row(id, &whole, part.number, part.count, part.offset, len)?;
-        // Of a version that was known under this name before nothing is left there.
+        // Of a version that was known under this name before nothing is left there; the version in force keeps it.
         self.conn
             .prepare_cached(
-                "UPDATE part SET split = ?3, number = ?4, offset = ?5 WHERE dir = ?1 AND name = ?2",
+                "UPDATE part SET split = ?3, number = ?4, offset = ?5 WHERE dir = ?1 AND name = ?2 \
+                 AND NOT EXISTS (SELECT 1 FROM split s JOIN entry w ON w.dir = s.dir AND w.name = s.name \
+                 WHERE s.id = part.split AND s.id <> ?3 AND s.stale = 0 AND w.ino <> 0 AND w.size = s.size \
+                 AND w.mtime = s.mtime AND w.mtime_ns = s.mtime_ns)",
             )?
             .execute(params![
                 key.dir,
@@ -665,8 +668,9 @@ impl Catalog {
             .optional()?;
         let each = known.map_or_else(|| even_size(split.size, split.count), |each| each as u64);
         for number in 1..=split.count {
-            let offset = u64::from(number - 1) * each;
-            if offset < split.size {
+            // A drive may say anything of where a part begins.
+            let offset = u64::from(number - 1).checked_mul(each);
+            if let Some(offset) = offset.filter(|offset| *offset < split.size) {
                 let len = each.min(split.size - offset);
                 self.part_row(split.id, &split.key, number, split.count, offset, len)?;
             }
@@ -698,10 +702,10 @@ impl Catalog {
         let lacking: bool = self
             .conn
             .prepare_cached(&format!(
-                "SELECT EXISTS(SELECT 1 FROM part x JOIN entry e ON e.dir = x.dir AND e.name = x.name \
-                 WHERE x.split = ?1 AND NOT {held})"
+                "SELECT (SELECT count(*) FROM part WHERE split = ?1) < ?2 OR EXISTS(SELECT 1 FROM part x JOIN entry e \
+                 ON e.dir = x.dir AND e.name = x.name WHERE x.split = ?1 AND NOT {held})"
             ))?
-            .query_row([split.id], |r| r.get(0))?;
+            .query_row(params![split.id, split.count], |r| r.get(0))?;
         // An entry that only drives have told of is nothing to be copied.
         let wanted = meta.ino != 0 && (row.need == run || row.need == 0);
         if !lacking || wanted {

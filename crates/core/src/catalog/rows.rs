@@ -188,7 +188,16 @@ impl Scan<'_> {
             path.push(b'/');
         }
         path.extend_from_slice(name.strip_suffix(b"/").unwrap_or(name));
-        let message = "two of the sources have an entry that would lie there on the drives";
+        let is_part: bool = self
+            .catalog
+            .conn
+            .prepare_cached("SELECT EXISTS(SELECT 1 FROM part WHERE dir = ?1 AND name = ?2)")?
+            .query_row(params![dir, name], |r| r.get(0))?;
+        let message = if is_part {
+            "the drives have a part of a larger file under this name; rename it in the source, or remove it there"
+        } else {
+            "two of the sources have an entry that would lie there on the drives"
+        };
         Ok(Error::new(Code::Collision, "placing", message).with_path(&path))
     }
 
@@ -249,7 +258,7 @@ impl Scan<'_> {
         let conn = &self.catalog.conn;
         if row.child != 0 {
             let held: bool = conn
-                .prepare_cached("SELECT EXISTS(SELECT 1 FROM entry WHERE dir = ?1 AND gone = 0)")?
+                .prepare_cached("SELECT EXISTS(SELECT 1 FROM entry WHERE dir = ?1 AND gone = 0 AND source >= 0)")?
                 .query_row([row.child], |r| r.get(0))?;
             if held {
                 return Ok(());

@@ -312,6 +312,14 @@ fn set(drive: &Drive, item: &Item, want: &Meta, attributes: bool) -> Result<bool
     if now.kind != Kind::File || now.size != item.size {
         return Ok(false);
     }
+    let mut xattrs = xattrs;
+    if (now.uid, now.gid) != (want.uid, want.gid)
+        && sys::set_owner(fd.as_fd(), want).at("setting the owner of", path)?
+    {
+        // Capabilities went with the old owner.
+        xattrs = xattrs.or_else(|| item.extra.as_ref().map(|e| &e.xattrs[..]));
+        now = sys::stat_fd(fd.as_fd()).at("looking at", path)?;
+    }
     if let Some(xattrs) = xattrs {
         // Only root may write attributes of a file that can't be written.
         let writable = Mode::from_raw_mode(now.mode | 0o200);

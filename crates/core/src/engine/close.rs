@@ -267,7 +267,7 @@ fn set_dir(drive: &Drive, item: &Item, attributes: bool, progress: &Progress) ->
     set_dir_meta(drive, item.on_drive(), &meta, xattrs, progress)
 }
 
-/// Sets owner, attributes (where there is a word of them), mode and times, in this order: an ACL changes the mode.
+/// Sets attributes (where there is a word of them), owner, mode and times, in this order: an ACL changes the mode.
 fn set_dir_meta(
     drive: &Drive,
     path: &[u8],

@@ -277,7 +277,8 @@ impl<'a> Committer<'a> {
                 let key = &ready.work.key;
                 if key.dir != last_dir {
                     self.catalog.place_dirs(self.volume, key.dir)?;
-                    let alias = ready.item.alias.as_deref();
+                    // The record of what is only recorded has none, its directory may have one.
+                    let alias = ready.work.alias.as_deref();
                     self.catalog.alias_dirs(self.volume, key.dir, alias)?;
                     last_dir = key.dir;
                 }
@@ -374,6 +375,8 @@ impl<'a> Committer<'a> {
     fn put_in_place(&mut self, ready: &Ready) -> Result<()> {
         let path = ready.item.on_drive();
         if !ready.item.stored {
+            // The directory that is recorded with it is there all the same.
+            self.parent(split(ready.work.on_drive()).0)?;
             return Ok(());
         }
         let whole = join(&self.drive.path, path);

@@ -65,6 +65,8 @@ fn longest(tmp: BorrowedFd<'_>) -> Longest {
 
 /// Whether a name can be had, and is then listed as it was given.
 fn keeps(tmp: BorrowedFd<'_>, name: &[u8]) -> bool {
+    // What a run that was killed here has left.
+    let _ = sys::unlink(tmp, name, false);
     let Ok(made) = sys::create_new(tmp, name) else {
         return false;
     };
@@ -84,6 +86,7 @@ fn keeps(tmp: BorrowedFd<'_>, name: &[u8]) -> bool {
 
 /// Whether two names are one.
 fn one_of_two(tmp: BorrowedFd<'_>, made: &[u8], other: &[u8]) -> bool {
+    let _ = sys::unlink(tmp, made, false);
     let there = sys::create_new(tmp, made).is_ok() && sys::stat_at(tmp, other).is_ok();
     let _ = sys::unlink(tmp, made, false);
     there

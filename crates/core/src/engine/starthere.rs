@@ -52,9 +52,20 @@ pub(super) fn is_for_root(drive: &Drive, catalog: &Catalog) -> Result<bool> {
 /// `Code::Io`; what SQLite answers.
 pub(super) fn make_way(drive: &Drive, catalog: &Catalog) -> Result<()> {
     if catalog.has_at_root(page::NAME)? {
-        remove(drive.root.as_fd(), &drive.path)?;
+        remove_from_root(drive, catalog)?;
     }
     Ok(())
+}
+
+/// Removes our page from the root, but not what the set has placed there: it may be a page that was backed up.
+fn remove_from_root(drive: &Drive, catalog: &Catalog) -> Result<bool> {
+    if let Some(key) = catalog.find(page::NAME, false)?
+        && let Some(placed) = catalog.placement(drive.identity.volume.number, &key)?
+        && placed.item.stored
+    {
+        return Ok(false);
+    }
+    remove(drive.root.as_fd(), &drive.path)
 }
 
 /// Removes our page from a directory; whether there was one.
@@ -79,7 +90,7 @@ pub(super) fn refresh(
 ) -> Result<(Page, bool)> {
     let own_path = join(&drive.path, OWN);
     if !catalog.has_start_here()? {
-        let touched = remove(drive.root.as_fd(), &drive.path)?;
+        let touched = remove_from_root(drive, catalog)?;
         if remove(drive.own.as_fd(), &own_path)? || touched {
             remove_parts(drive, None)?;
         }
@@ -103,8 +114,10 @@ pub(super) fn refresh(
         Err(e) if setlist::is_no_room(&e) => return Ok((Page::NoRoom, false)),
         Err(e) => return Err(e),
     }
-    let other_path = if for_root { &own_path } else { &drive.path };
-    let removed = remove(other, other_path)?;
+    let removed = match for_root {
+        true => remove(other, &own_path)?,
+        false => remove_from_root(drive, catalog)?,
+    };
     Ok((Page::Written, for_root || removed))
 }
 

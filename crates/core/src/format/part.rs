@@ -70,7 +70,7 @@ impl Part {
             Some("there is no such part")
         } else if path != part_name(whole, self.number, self.count) {
             Some("its path is not that of this part")
-        } else if end.is_none_or(|end| end > self.size) {
+        } else if end.is_none_or(|end| end > self.size) || self.size > i64::MAX as u64 {
             Some("it reaches behind the end of its file")
         } else {
             None

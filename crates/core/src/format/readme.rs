@@ -245,7 +245,7 @@ Some files were larger than any drive of the set. They are in parts, named
 FILE.mvpart-0001-of-0007 and so on, on this drive and on others. With all of
 them in one folder, this makes the file again, one line for each file:
 
-    cat FILE.mvpart-*-of-0007 > FILE
+    cat FILE.mvpart-*-of-0007 > FILE && rm FILE.mvpart-*-of-0007
 
 manifest.jsonl has \"part\" for each: where it belongs in the file, and the
 digest of the whole where that is known.

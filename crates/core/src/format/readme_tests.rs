@@ -113,7 +113,7 @@ fn it_tells_how_parts_are_joined_where_there_are_any() {
         let checks = Checks { parts, ..sha256() };
         text(&volume("photos", "x"), &checks, true)
     };
-    let line = "    cat FILE.mvpart-*-of-0007 > FILE\n";
+    let line = "    cat FILE.mvpart-*-of-0007 > FILE && rm FILE.mvpart-*-of-0007\n";
     assert!(with(2).contains(line));
     assert!(!with(0).contains("mvpart"));
 }

@@ -17,7 +17,6 @@ fn entry(path: &[u8], kind: Kind, size: u64, volume: u32) -> ListedEntry {
         volume,
         alias: None,
         part: None,
-        part: None,
     }
 }
 

@@ -240,6 +240,21 @@ pub fn timestamps(mtime: Time) -> Timestamps {
     }
 }
 
+/// Sets the owner of an open file or directory; whether it could be given away. What it has in the way of
+/// capabilities goes with the old owner (chown(2)), so attributes are written after it.
+///
+/// # Errors
+/// What fchown(2) answers, but for what means that it may not, or cannot be kept here.
+pub fn set_owner(fd: BorrowedFd<'_>, want: &Meta) -> io::Result<bool> {
+    let uid = rustix::fs::Uid::from_raw(want.uid);
+    let gid = rustix::fs::Gid::from_raw(want.gid);
+    match rustix::fs::fchown(fd, Some(uid), Some(gid)) {
+        Ok(()) => Ok(true),
+        Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// Sets owner, mode and modification time on an open file or directory, in the order that opens no
 /// window: the owner first, since changing it clears setuid. Returns whether the owner was kept.
 ///
@@ -248,13 +263,7 @@ pub fn timestamps(mtime: Time) -> Timestamps {
 pub fn set_metadata(fd: BorrowedFd<'_>, now: Option<&Meta>, want: &Meta) -> io::Result<bool> {
     let mut owned = true;
     if now.is_none_or(|n| n.uid != want.uid || n.gid != want.gid) {
-        let uid = rustix::fs::Uid::from_raw(want.uid);
-        let gid = rustix::fs::Gid::from_raw(want.gid);
-        owned = match rustix::fs::fchown(fd, Some(uid), Some(gid)) {
-            Ok(()) => true,
-            Err(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => false,
-            Err(e) => return Err(e.into()),
-        };
+        owned = set_owner(fd, want)?;
     }
     // Without the right owner setuid and setgid would mean something else.
     let mode = if owned { want.mode } else { want.mode & 0o1777 };

@@ -14,8 +14,8 @@ pub(crate) use dir::{Looked, look_at, look_fd, open_child, read_names};
 pub use dir::{born_at, mount_id, open_dir_beneath, open_root, stat_at, stat_fd};
 pub use file::{
     begin_write_back, close, create_new, drop_cache, make_dir, next_data, open_for_reading, rename,
-    set_metadata, stat_path, sync_file, sync_file_system, timestamps, try_claim, try_clone,
-    try_copy_range, unlink,
+    set_metadata, set_owner, stat_path, sync_file, sync_file_system, timestamps, try_claim,
+    try_clone, try_copy_range, unlink,
 };
 pub use kind::{FileSystemKind, file_system_kind};
 pub use medium::{changed_at, first_extent, resident_bytes, unique_mount_id};

@@ -309,7 +309,10 @@ impl Worker<'_> {
             && if dir {
                 name == OWN_NAME
             } else {
-                name == page::NAME && page::stands(here.fd)
+                // Only on a drive: a page that somebody keeps is a file like any other.
+                name == page::NAME
+                    && page::stands(here.fd)
+                    && sys::stat_at(here.fd, OWN_NAME).is_ok()
             };
         let out = own
             || !self.options.filter.is_empty() && {
