@@ -227,3 +227,22 @@ for (const kind of ['exfat', 'ntfs'] as FileSystem[]) {
     t.false(fs.existsSync(`${drive.path}/t2`))
   })
 }
+
+test('a directory keeps its other name whatever comes first in it', async (t) => {
+  const drive = makeDrive({ fs: 'exfat', size: 32 * MiB })
+  const source = makeSource({ 'Season 1: x/z': 'film' })
+  fs.symlinkSync('z', `${source}/Season 1: x/a link`)
+  fs.mkdirSync(`${source}/only: links`)
+  fs.symlinkSync('z', `${source}/only: links/one`)
+  const host = makeHost()
+  ended(t, await host.run([source, '-o', drive.path]), 0)
+  t.true(fs.existsSync(`${drive.path}/Season 1‛： x/z`))
+  ended(t, await host.run(['verify', '-o', drive.path]), 0)
+  put(source, 'Season 1: x/later', 'another', 1_700_000_100)
+  ended(t, await host.run([source, '-o', drive.path]), 0)
+  t.true(fs.existsSync(`${drive.path}/Season 1‛： x/later`))
+  ended(t, await host.run(['verify', '-o', drive.path]), 0)
+  const to = newPlace()
+  ended(t, await makeHost().run(['restore', '-o', drive.path, '--to', to]), 0)
+  t.deepEqual(differences(source, to), [])
+})

@@ -163,9 +163,11 @@ rootTest('on exFAT, where a name has no case', async (t) => {
   ended(t, run, 0)
   t.like(events(run, 'summary')[0], { written: { files: 0 }, renamed: 5 })
   t.deepEqual(names(drive.path), ['case', 'other', 'spelt'])
-  const without = ['mode', 'owner'] as const
-  t.deepEqual(differences(source, drive.path, { without, mtimeWindowNs: 2_000_000_000n }), [])
   t.is(wrongSums(drive), '')
+  // An empty directory that stands under its old spelling may have another name there for now; it comes back right.
+  const to = tempDir('to')
+  ended(t, await host.run(['restore', '-o', drive.path, '--to', to]), 0)
+  t.deepEqual(differences(source, to), [])
 })
 
 rootTest('what was not looked at is not gone, so nothing of it is renamed', async (t) => {

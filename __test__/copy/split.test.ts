@@ -43,7 +43,9 @@ function whole(t: ExecutionContext, drives: readonly Drive[], source: string, na
   t.is(new Set(counts).size, 1, 'parts of one version')
   t.is(counts.length, Number(counts[0]), 'all parts')
   t.is(sha(joined(drives, name)), sha(path.join(source, name)))
-  for (const drive of drives) t.is(wrongSums(drive), '')
+  // A drive that got nothing has an empty list, which sha256sum refuses.
+  const filled = drives.filter((drive) => partsOf([drive], name).length > 0)
+  for (const drive of filled) t.is(wrongSums(drive), '')
 }
 
 function copied(run: RunResult): number {

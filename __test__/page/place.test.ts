@@ -119,6 +119,28 @@ test("what the user has under that name is never replaced, and ours is no user's
   assertUnionEquals(t, source, [clean])
 })
 
+test('a page that is a source itself is a file like any other', async (t) => {
+  const host = makeHost()
+  const source = makeSource({ 'docs/a': 10 })
+  const out = tempDir('out')
+  ended(t, await host.run([path.join(source, 'docs'), '-o', out]), 0)
+  const kept = path.join(tempDir('kept'), NAME)
+  fs.copyFileSync(path.join(out, NAME), kept)
+  const content = fs.readFileSync(kept)
+  const drive = tempDir('drive')
+  const args = [path.join(source, 'docs'), kept, '-o', drive, '--set', 'both']
+  for (const run of ['first', 'second']) {
+    ended(t, await host.run(args), 0)
+    t.deepEqual(fs.readFileSync(path.join(drive, NAME)), content, run)
+    ended(t, await host.run(['verify', '-o', drive]), 0)
+  }
+  // In the source it is left out only where that is a drive.
+  fs.copyFileSync(kept, path.join(source, NAME))
+  const other = tempDir('other')
+  ended(t, await host.run([source, '-o', other, '--set', 'third']), 0)
+  t.deepEqual(fs.readFileSync(path.join(other, NAME)), content)
+})
+
 test('--no-start-here takes it away, the set remembers, and --start-here brings it back', async (t) => {
   const host = makeHost()
   const source = makeSource({ 'a/one': 10 })

@@ -32,11 +32,11 @@ pub fn odd_path(path: &[u8]) -> u8 {
     if before == b'.' || before == b' ' {
         flags |= ODD_END;
     }
-    if flags == 0 && path.split(|b| *b == b'/').any(is_changed) {
-        flags |= ODD_CHARACTER;
-    }
     if !path.is_ascii() && std::str::from_utf8(path).is_err() {
         flags |= NOT_TEXT;
+    }
+    if flags == 0 && path.split(|b| *b == b'/').any(is_changed) {
+        flags |= ODD_CHARACTER;
     }
     flags
 }

@@ -78,7 +78,7 @@ fn it_is_plain_ascii_of_78_columns_whatever_the_names_are() {
 
 #[test]
 fn it_says_what_the_drive_is() {
-    let text = text(&volume("photos", "blue WD"), &sha256(), true);
+    let text = text(&volume("photos", "blue WD"), &sha256(), false);
     for line in [
         "Set:          photos\n",
         "Drive:        3\n",
