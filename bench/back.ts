@@ -46,7 +46,7 @@ export function verifySuite(
       }),
       ...installed('rclone', {
         name: 'rclone check --download',
-        command: `rclone check ${from} "$OUT" --download --exclude '/.mvcopy/**'`,
+        command: `rclone check ${from} "$OUT" --download --exclude '/.mvcopy/**' --exclude /START-HERE.html`,
         prepare: sha256,
       }),
     ],
@@ -95,7 +95,7 @@ export function restoreSuite(
     contenders: [
       into('multivolumecopy restore', `${us} restore -o "$OUT" --to "$TO" --hide-progress`),
       into('cp -a', 'cp -a "$OUT"/. "$TO"'),
-      into('rsync -a', 'rsync -a --exclude=/.mvcopy "$OUT"/ "$TO"'),
+      into('rsync -a', 'rsync -a --exclude=/.mvcopy --exclude=/START-HERE.html "$OUT"/ "$TO"'),
     ],
     goals: [{ us: 'multivolumecopy restore', peer: 'cp -a', atMost: 1 }],
     dispose: () => remove(tree),

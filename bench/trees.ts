@@ -55,6 +55,9 @@ export function largeFiles(root: string, count: number, size: number): void {
   }
 }
 
+/** What stands at the root of a drive beside the tree that was copied. */
+const notOfTheTree = new Set(['.mvcopy', 'START-HERE.html', 'lost+found'])
+
 /** Counts regular files and their bytes, without what the program itself puts on a drive. */
 export function measureTree(root: string): { files: number; bytes: number } {
   const total = { files: 0, bytes: 0 }
@@ -62,7 +65,7 @@ export function measureTree(root: string): { files: number; bytes: number } {
   for (let here = pending.pop(); here !== undefined; here = pending.pop()) {
     for (const entry of fs.readdirSync(here, { withFileTypes: true })) {
       const at = path.join(here, entry.name)
-      if (here === root && (entry.name === '.mvcopy' || entry.name === 'lost+found')) continue
+      if (here === root && notOfTheTree.has(entry.name)) continue
       if (entry.isDirectory()) pending.push(at)
       else {
         total.files += 1
