@@ -46,11 +46,11 @@ const COMMANDS = [
   CompletionCommand,
 ] as const
 
-/** The Cli with all commands registered. */
-export function createCli(): Cli<Context> {
+/** The Cli with these commands registered, all of them where none are named. */
+export function createCli(commands: readonly CommandClass<Context>[] = COMMANDS): Cli<Context> {
   // Colours are the reporter's business: what clipanion itself prints never has any.
   const cli = new Cli<Context>({ binaryName: PROGRAM, enableColors: false })
-  for (const command of COMMANDS) cli.register(command)
+  for (const command of commands) cli.register(command)
   return cli
 }
 
@@ -81,12 +81,14 @@ async function dispatch(args: readonly string[], context: Context): Promise<Exit
       'For a directory of that name write ./help',
     )
   }
-  const cli = createCli()
   // Clipanion knows -h as the first word only; people add it to a line that they have written already.
   const end = args.indexOf('--')
   const words = end < 0 ? args : args.slice(0, end)
   if (words.includes('-h') || words.includes('--help')) return help(commandOf(first), context)
   await checkCommand(first, context)
+  // Only the first word can name a command. Clipanion builds a state machine over every option of all
+  // commands that it knows, before it reads a word: more work than all the rest of the start.
+  const cli = createCli([commandOf(first)])
   const command = await parse(cli, args, context)
   if (!(command instanceof RunCommand)) return help(commandOf(first), context)
   command.context = context
