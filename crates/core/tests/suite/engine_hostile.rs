@@ -1,8 +1,7 @@
 //! What goes wrong with single entries: files that vanish, change, lie about their size, or find something
 //! else where they should go. Each is named, none stops the others, and nothing foreign is touched.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -2,9 +2,8 @@
 //!
 //! The runs that are killed are this same program, started again under strace(1), which kills it before the
 //! n-th call of a kind takes effect. The copying is done on one thread, so the points are the same each time.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -60,7 +59,12 @@ fn injected(lab: &Lab, gone: bool, inject: &str) -> Option<ExitStatus> {
         .arg("-e")
         .arg(format!("inject={inject}"))
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            "engine_crash::child",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env("MVC_LAB", lab.dir.path())
         .env("RUST_BACKTRACE", "0");
     if gone {

@@ -1,8 +1,7 @@
 //! The check of a drive by itself: every kind of fault gets its own word, a part never counts as the whole, and
 //! nothing on the drive changes but the check's own files.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,6 @@
 //! One run onto one drive: what stands there is the source, in every respect.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;

@@ -1,8 +1,7 @@
 //! Stopped, cancelled, full, unmounted, damaged: what was promised stays, the rest is told, and the next run
 //! completes it.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -3,8 +3,6 @@
 //! `fixtures/v1` was written by the program when its catalog had version 1: a catalog, and `.mvcopy` of the
 //! drive that it is about.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::{Path, PathBuf};
 
 use multivolumecopy_core::catalog::Catalog;

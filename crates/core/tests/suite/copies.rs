@@ -1,7 +1,6 @@
 //! Several copies of a set: what each copy lacks, what counts for which, and what is left when a run ends early.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

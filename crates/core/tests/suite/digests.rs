@@ -1,8 +1,7 @@
 //! Drives whose files have digests of both algorithms: nothing is copied because of the change, both sums files
 //! tell the truth, and content is compared by whichever digest a drive has.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;

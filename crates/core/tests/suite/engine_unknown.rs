@@ -1,8 +1,7 @@
 //! Unknown is not gone, and gone from the catalog is not gone from the drive: filters, errors, mount points,
 //! a lost catalog, an older drive.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::os::unix::fs::symlink;
 use std::process::Command;

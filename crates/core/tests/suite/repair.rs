@@ -1,8 +1,7 @@
 //! Repair: what is bad comes back as it was recorded, from wherever it still is; what nobody has is told; what
 //! somebody changed is theirs; and a kill anywhere leaves nothing worse.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,6 @@
 //! The list of the set on the drives, and what a host learns from drives that it does not know.
 
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod common;
+use crate::common;
 
 use std::path::Path;
 

@@ -1,7 +1,6 @@
 //! Renames: found in the source, counted as backed up, carried out when the drive is in; nothing is copied again.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;

@@ -1,8 +1,7 @@
 //! Drives that are retired, lost and found again: what has to be copied anew, what is lost for good, and that
 //! nothing which is somewhere is ever called lost.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use common::query::{found, lost, volume};
 use common::{Lab, Run};

@@ -1,7 +1,6 @@
 //! Later runs: what changed is written, what did not stays; nothing is removed unasked; nothing is lost.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Command;

@@ -1,8 +1,7 @@
 //! A drive held against its source: what moved on is told and is no fault, and where size and time agree and the
 //! content does not, the recorded digest says on which side the damage is.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -1,7 +1,6 @@
 //! What verifications found is kept by entry and volume, replaced, paged through and forgotten.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use common::query::volume;
 use common::{Lab, Run};

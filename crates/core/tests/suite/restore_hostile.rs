@@ -2,9 +2,8 @@
 //! outside the drive is read, no file gets a name that is not what was recorded, and nothing hangs or panics.
 //!
 //! Cases are made by chance from a seed, which a failure tells: `MVCOPY_SEED=N` makes them again.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::fs;

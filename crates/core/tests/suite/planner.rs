@@ -1,8 +1,7 @@
 //! Pages, runs and worklists for random trees: each entry that needs a place is handed out once, in the order
 //! of the paths' bytes, and comes back from the worklist of the volume that it was given, and of no other.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::path::Path;

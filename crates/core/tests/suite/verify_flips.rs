@@ -1,8 +1,7 @@
 //! Single flipped bits, 10,000 of them, anywhere on a drive: each is found and called by the right word, and none
 //! is a panic.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

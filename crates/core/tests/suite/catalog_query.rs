@@ -1,8 +1,7 @@
 //! Questions to a catalog that real runs have filled: what is where, how the set stands; and the same from the
 //! lists on a drive, without the catalog.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeSet;
 
