@@ -180,3 +180,49 @@ rootTest('in a directory that cannot be written it is kept there too', async (t)
   const said = /cannot be written: the job file is (\S+)\./.exec(run.stderr)?.[1] ?? ''
   t.is(seedReads(said).length, 1)
 })
+
+test('a run with nothing new leaves the job file as it is; whatever changes it, or what is asked for, does not', async (t) => {
+  const host = makeHost()
+  const source = makeSource({ 'a.txt': 'one', 'dir/b.txt': 'two' })
+  const out = tempDir('out')
+  const file = `${host.cwd}/${NAME}`
+  const inode = (): number => fs.statSync(file).ino
+  const relpaths = (): string[] =>
+    (JSON.parse(fs.readFileSync(file, 'utf8')) as Entry[]).map((entry) => entry[2])
+  const run = async (...options: string[]): Promise<number> => {
+    ended(t, await host.run([source, '-o', out, ...options]), 0)
+    return inode()
+  }
+  const first = await run()
+  t.is(await run(), first)
+  t.is(await run(), first)
+
+  put(source, 'c.txt', 'three')
+  const second = await run()
+  t.not(second, first)
+  t.deepEqual(relpaths(), ['a.txt', 'c.txt', 'dir/b.txt'])
+  t.is(await run(), second)
+
+  // Gone, and kept on the drive.
+  fs.unlinkSync(`${source}/a.txt`)
+  t.not(await run('--keep'), second)
+  t.deepEqual(relpaths(), ['c.txt', 'dir/b.txt'])
+  const third = inode()
+  t.is(await run('--keep'), third)
+
+  // Other rules make another list.
+  const fourth = await run('--exclude', 'dir', '--keep')
+  t.not(fourth, third)
+  t.deepEqual(relpaths(), ['c.txt'])
+  t.not(await run('--keep'), fourth)
+  t.deepEqual(relpaths(), ['c.txt', 'dir/b.txt'])
+
+  // Somebody wrote into it, or took it away.
+  fs.appendFileSync(file, ' ')
+  await run('--keep')
+  t.deepEqual(relpaths(), ['c.txt', 'dir/b.txt'])
+  t.false(fs.readFileSync(file, 'utf8').endsWith(' '))
+  fs.unlinkSync(file)
+  await run('--keep')
+  t.deepEqual(relpaths(), ['c.txt', 'dir/b.txt'])
+})

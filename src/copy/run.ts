@@ -86,13 +86,14 @@ async function steps(r: Looked): Promise<{ exit: ExitCode; writer: VolumeWriter 
     }
     writer.removal = await decideRemoval(catalog, options, context)
     // Both only read what the scan found, each on a thread of its own.
-    await Promise.all([
+    const [mark] = await Promise.all([
       r.fromJobFile ? undefined : writeJobFile(catalog, joined, rules, options, context),
       writer.firstPlan(
         joined.map((one) => one.path),
         tallies,
       ),
     ])
+    if (mark !== undefined) catalog.noteJobFile(mark)
     await writer.writeAll()
   } finally {
     await writer.closeAll()

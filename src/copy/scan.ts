@@ -186,38 +186,33 @@ export async function writeJobFile(
   rules: Rule[],
   options: CopyOptions,
   context: RunContext,
-): Promise<void> {
+): Promise<string | undefined> {
   const { report, cwd, env, stop } = context
   const [output] = options.outputs
-  if (output === undefined) return
+  if (output === undefined) return undefined
   const ids = sources.map(({ row }) => row.id)
-  const write = (file: FsName): Promise<number> =>
-    catalog.writeJobFile(file, ids, rules, path.resolve(cwd, output), {
-      signal: stop.orderly,
-      onErrors: tellErrors(report),
-    })
+  const write = (file: FsName): Promise<string | undefined> =>
+    catalog
+      .writeJobFile(file, ids, rules, path.resolve(cwd, output), {
+        signal: stop.orderly,
+        onErrors: tellErrors(report),
+      })
+      .catch((error: unknown) => {
+        throw nativeToUser(error, Exit.usage)
+      })
   if (options.jobFile !== undefined) {
-    const file = path.resolve(cwd, options.jobFile)
-    await write(file).catch((error: unknown) => {
-      throw nativeToUser(error, Exit.usage)
-    })
-    return
+    return write(path.resolve(cwd, options.jobFile))
   }
   const inSource = sources.some(({ facts }) => isWithin(cwd, facts.realPath))
   if (!inSource && isWritable(cwd)) {
-    await write(path.join(cwd, DEFAULT_JOB_FILE)).catch((error: unknown) => {
-      throw nativeToUser(error, Exit.usage)
-    })
-    return
+    return write(path.join(cwd, DEFAULT_JOB_FILE))
   }
   const directory = stateDirectory(env)
   ensureStateDirectory(directory)
   const file = path.join(directory, `${catalog.setInfo().id}${DEFAULT_JOB_FILE}`)
   const why = inSource ? 'lies in a source' : 'cannot be written'
   report.note(`The working directory ${why}: the job file is ${displayName(file)}.`)
-  await write(file).catch((error: unknown) => {
-    throw nativeToUser(error, Exit.usage)
-  })
+  return write(file)
 }
 
 function isWithin(inner: FsName, outer: FsName): boolean {

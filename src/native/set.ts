@@ -241,15 +241,23 @@ export class Catalog {
     return runJob(() => this.#native.scan(options), job)
   }
 
-  /** Writes the job file; resolves with the number of its entries. */
+  /**
+   * Writes the job file, unless it stands there as it would be written; resolves with what `noteJobFile` is
+   * to keep, if anything.
+   */
   writeJobFile(
     file: FsName,
     sources: number[],
     rules: Rule[],
     dstRoot: FsName,
     job?: RunJobOptions,
-  ): Promise<number> {
+  ): Promise<string | undefined> {
     return runJob(() => this.#native.writeJobFile(file, sources, rules, dstRoot), job)
+  }
+
+  /** Keeps what `writeJobFile` resolved with, when nothing else writes to the catalog. */
+  noteJobFile(mark: string): void {
+    call(() => this.#native.noteJobFile(mark))
   }
 
   readJobFile(

@@ -291,8 +291,12 @@ impl Catalog {
         })
     }
 
-    /// Writes the seed's job file. `dst_root` is the first output.
-    #[napi(catch_unwind, ts_return_type = "{ job: Job; done: Promise<number> }")]
+    /// Writes the seed's job file, unless it stands there as it would be written. `dst_root` is the first output.
+    /// The answer is for `noteJobFile`; undefined where there is nothing to note.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "{ job: Job; done: Promise<string | undefined> }"
+    )]
     pub fn write_job_file<'env>(
         &self,
         env: &'env Env,
@@ -314,8 +318,14 @@ impl Catalog {
                 cancel,
                 progress,
             )?;
-            Ok(written.entries as f64)
+            Ok(written.mark)
         })
+    }
+
+    /// Keeps what `writeJobFile` answered, so that a run with nothing new need not write it again.
+    #[napi(catch_unwind)]
+    pub fn note_job_file(&self, env: &Env, mark: String) -> Result<()> {
+        self.with(env, |c| c.note_job_file(&mark))
     }
 
     /// Reads a job file as the list of what to copy.

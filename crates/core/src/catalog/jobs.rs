@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::order::{Ordered, Pages, kind_from};
 use super::schema::ROOT_DIR;
-use super::{Catalog, Source};
+use super::{Catalog, Source, jobmark};
 use crate::cancel::CancelToken;
 use crate::catalog::scan::{Sameness, Tally};
 use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
@@ -105,12 +105,14 @@ pub fn roots(path: &Path, cancel: &CancelToken) -> Result<Vec<Vec<u8>>> {
 pub type JobSink<'s> = dyn FnMut(u64, &[u8], &[u8], &JobRow) -> Result<()> + 's;
 
 /// What was written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
     /// Entries in the job file.
     pub entries: u64,
     /// Entries that the format cannot hold: named through the progress.
     pub left_out: u64,
+    /// For [`Catalog::note_job_file`]; `None` where there is nothing to note.
+    pub mark: Option<String>,
 }
 
 impl Catalog {
@@ -205,7 +207,8 @@ impl Catalog {
         Ok(index)
     }
 
-    /// Writes the job file: a temp file beside it, flushed and renamed. `dst_root` is the first output.
+    /// Writes the job file: a temp file beside it, flushed and renamed. `dst_root` is the first output. Where the
+    /// file that would be written stands there already it is left as it is.
     ///
     /// # Errors
     /// `Code::Io`, what SQLite answers, `Code::Cancelled`.
@@ -218,6 +221,13 @@ impl Catalog {
         cancel: &CancelToken,
         progress: &Progress,
     ) -> Result<Written> {
+        let asked = jobmark::asked(path, &self.sources_by_path(ids)?, filter, dst_root);
+        if let Some(entries) = self.current_job_file(path, &asked)? {
+            return Ok(Written {
+                entries,
+                ..Written::default()
+            });
+        }
         let bytes = path.as_os_str().as_bytes().to_vec();
         let mut temp = path.as_os_str().to_owned();
         temp.push(format!(".{}.tmp", std::process::id()));
@@ -252,7 +262,12 @@ impl Catalog {
         if result.is_err() {
             let _ = std::fs::remove_file(temp);
         }
-        result.map(|()| written)
+        result?;
+        // What could not be listed is named by every run.
+        if written.left_out == 0 {
+            written.mark = jobmark::mark(path, &asked, written.entries);
+        }
+        Ok(written)
     }
 
     /// Leaves to other drives what has an index below `from`: it needs no copy in this run.

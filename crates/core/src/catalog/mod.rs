@@ -16,6 +16,7 @@ pub mod fate;
 pub mod findings;
 pub mod handover;
 mod history;
+mod jobmark;
 pub mod jobs;
 pub mod learn;
 pub mod listed;

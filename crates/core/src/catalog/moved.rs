@@ -287,6 +287,12 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn has_work(&self, volume: u32, gone: bool) -> Result<bool> {
+        let settled = self.is_plainly_settled(volume, gone)?;
+        debug_assert!(!settled || !self.has_work_exactly(volume, gone)?);
+        Ok(!settled && self.has_work_exactly(volume, gone)?)
+    }
+
+    fn has_work_exactly(&self, volume: u32, gone: bool) -> Result<bool> {
         let start = Key {
             dir: i64::MIN,
             name: Vec::new(),
@@ -325,6 +331,7 @@ impl Catalog {
     /// What SQLite answers.
     pub fn waiting_work(&self) -> Result<Vec<Waiting>> {
         let mut all: BTreeMap<u32, Waiting> = BTreeMap::new();
+        // CROSS: by the few rows of `moved`, or all placements are gone through (sqlite.org/optoverview.html).
         let mut count = |sql: &str, add: fn(&mut Waiting, u64)| -> Result<()> {
             let mut stmt = self.conn.prepare(sql)?;
             let mut rows = stmt.query([])?;
@@ -340,7 +347,7 @@ impl Catalog {
         };
         count(
             &format!(
-                "SELECT p.volume, count(*) FROM moved n JOIN placement p ON p.dir = n.from_dir AND p.name = n.from_name \
+                "SELECT p.volume, count(*) FROM moved n CROSS JOIN placement p ON p.dir = n.from_dir AND p.name = n.from_name \
                  AND p.volume = n.volume WHERE n.dir <> 0 AND p.kind = 0 AND {NOT_LOST} GROUP BY p.volume"
             ),
             |waiting, n| waiting.renames = n,

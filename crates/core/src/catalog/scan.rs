@@ -271,6 +271,9 @@ impl Scan<'_> {
             self.tally.gone_files = 0;
             self.tally.gone_bytes = 0;
         }
+        if self.since_commit > 0 {
+            self.catalog.forget_job_file()?;
+        }
         self.catalog.conn.execute_batch("COMMIT")?;
         Ok(self.tally)
     }
@@ -394,6 +397,7 @@ impl Scan<'_> {
 
     fn commit_sometimes(&mut self) -> Result<()> {
         if self.since_commit >= BATCH {
+            self.catalog.forget_job_file()?;
             self.catalog.conn.execute_batch("COMMIT; BEGIN")?;
             self.since_commit = 0;
         }
@@ -406,6 +410,9 @@ impl Drop for Scan<'_> {
         // A scan that is broken off keeps what it wrote: every row of it is true, and the next one
         // looks again. After `finish` there is no transaction and this does nothing.
         if !self.catalog.conn.is_autocommit() {
+            if self.since_commit > 0 {
+                let _ = self.catalog.forget_job_file();
+            }
             let _ = self.catalog.conn.execute_batch("COMMIT");
         }
     }

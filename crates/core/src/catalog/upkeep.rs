@@ -82,6 +82,37 @@ impl Catalog {
         )?)
     }
 
+    /// Whether it can be seen at once that a volume needs nothing but perhaps new files: nothing is renamed, in
+    /// parts or has other attributes, and each of its entries that is backed up is in the source with what was
+    /// written. One plain pass, where the exact questions ([`Catalog::removable`], [`Catalog::needs_mending`]) ask
+    /// several things of each row; no says nothing.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub(super) fn is_plainly_settled(&self, volume: u32, gone: bool) -> Result<bool> {
+        if self.has_several_copies() {
+            return Ok(false);
+        }
+        let special: bool = self.conn.query_row(
+            "SELECT EXISTS(SELECT 1 FROM moved) OR EXISTS(SELECT 1 FROM split) OR EXISTS(SELECT 1 FROM part) \
+             OR EXISTS(SELECT 1 FROM attribute WHERE volume = ?1)",
+            [volume],
+            |r| r.get(0),
+        )?;
+        if special {
+            return Ok(false);
+        }
+        Ok(self.conn.query_row(
+            "SELECT NOT EXISTS(SELECT 1 FROM placement p CROSS JOIN entry e ON e.dir = p.dir AND e.name = p.name \
+             WHERE p.volume = ?1 AND ((e.gone <> 0 AND ?2) OR (e.gone = 0 AND e.need = 0 AND (e.ino = 0 \
+             OR p.kind <> e.kind OR p.mode <> e.mode OR p.uid <> e.uid OR p.gid <> e.gid \
+             OR (p.kind <> 1 AND (p.mtime <> e.mtime OR p.mtime_ns <> e.mtime_ns)) OR (p.kind = 0 AND p.size <> e.size) \
+             OR e.sha256 IS NOT NULL OR e.blake3 IS NOT NULL))))",
+            params![volume, gone],
+            |r| r.get(0),
+        )?)
+    }
+
     /// Forgets all that a volume holds, before its manifest is read anew.
     ///
     /// # Errors
