@@ -150,8 +150,48 @@ test('a hard-link group is one unit: content once, all names on one drive', (t) 
 test('where no links can be made each name costs the content', (t) => {
   const link = (path: string): Row => file(path, 5, { group: 1, members: 2 })
   const rows = [link('a'), link('b')]
-  t.deepEqual(plan(rows, [volume(1, 8 * MB, { hasLinks: false })]).places, [NOWHERE, NOWHERE])
-  t.deepEqual(plan(rows, [volume(1, 14 * MB, { hasLinks: false })]).places, [1, 1])
+  t.deepEqual(plan(rows, [volume(1, 8 * MB, { hasLinks: false })]).places, [1, NOWHERE])
+  const both = plan(rows, [volume(1, 14 * MB, { hasLinks: false })])
+  t.deepEqual(both.places, [1, 1])
+  t.like(both.summary.volumes[0], { bytes: 10 * MB, files: 2, copiedNames: 1 })
+})
+
+test('a group that fits on no drive as a whole is placed name by name', (t) => {
+  const link = (path: string): Row => file(path, 5, { group: 1, members: 3 })
+  const rows = [link('a'), link('b'), link('c')]
+  const fat = (number: number): VolumeSpace => volume(number, 8 * MB, { hasLinks: false })
+  const split = plan(rows, [fat(1), fat(2)])
+  t.deepEqual(split.places, [1, 2, NOWHERE])
+  t.deepEqual(
+    split.summary.volumes.map(({ bytes, copiedNames }) => [bytes, copiedNames]),
+    [
+      [5 * MB, 0],
+      [5 * MB, 1],
+    ],
+  )
+  // So many names that what they cost in directories and lists is more than a drive holds.
+  const many = Array.from({ length: 20_000 }, (_, i) =>
+    row(`${'n'.repeat(200)}${i}`, { size: 1000, group: 1, members: 20_000 }),
+  )
+  const { places, summary } = plan(many, [], unseen(16 * MB))
+  t.false(places.includes(NOWHERE))
+  t.true(summary.volumes.length > 1)
+  for (const { number, left, bytes, copiedNames } of summary.volumes) {
+    t.true(left >= 0, `drive ${number}: ${left}`)
+    t.is(bytes, 1000, 'the content once on each drive')
+    t.is(copiedNames, number === 1 ? 0 : 1)
+  }
+})
+
+test('a file with more names than the file system can give one is charged as often as it stands there', (t) => {
+  const rows = Array.from({ length: 65_100 }, (_, i) =>
+    row(`${i}`, { size: MB, group: 1, members: 65_100 }),
+  )
+  const on = (fsType: string) => plan(rows, [volume(1, 1e9, { fsType })]).summary.volumes[0]
+  t.like(on('ext4'), { bytes: 2 * MB, copiedNames: 1, files: 65_100 })
+  t.like(on('xfs'), { bytes: MB, copiedNames: 0 })
+  t.like(on('btrfs'), { bytes: MB, copiedNames: 0 })
+  t.like(on('ext3'), { bytes: 3 * MB, copiedNames: 2 })
 })
 
 test('a group that fits nowhere is left out as a whole, its bytes counted once', (t) => {
@@ -252,6 +292,7 @@ function slowPlan(rows: readonly Row[], volumes: readonly VolumeSpace[], templat
   type Account = ReturnType<typeof account>
   const open = volumes.map(account)
   const groups = new Map<number, Account | undefined>()
+  const apart = new Map<number, Account | undefined>()
   const nameLength = (path: string): number => path.length - path.lastIndexOf('/') - 1
   const later = (model: CostModel): number => model.name(255) + model.own(longestPath, true)
   // A directory is the row that made it: the same path may come twice in a random tree.
@@ -284,7 +325,7 @@ function slowPlan(rows: readonly Row[], volumes: readonly VolumeSpace[], templat
     if ((r.flags & Flag.place) === 0) return NOT_PLACED
     const name = (of: Account): number =>
       of.model.name(nameLength(r.path)) + of.model.own(r.path.length, r.kind === Kind.file)
-    if (r.group !== 0 && groups.has(r.group)) {
+    if (r.group !== 0 && groups.has(r.group) && !apart.has(r.group)) {
       const home = groups.get(r.group)
       if (home === undefined) return NOWHERE
       home.left -= name(home) + dirCost(home, r.path) - later(home.model)
@@ -292,7 +333,8 @@ function slowPlan(rows: readonly Row[], volumes: readonly VolumeSpace[], templat
       mark(home, r.path)
       return home.space.number
     }
-    const others = r.group === 0 ? 0 : r.members - 1
+    const whole = r.group === 0 || apart.has(r.group) ? 0 : r.members - 1
+    let others = whole
     const cost = (of: Account): number =>
       of.model.content(r.kind, r.size, r.allocated) +
       name(of) +
@@ -302,14 +344,30 @@ function slowPlan(rows: readonly Row[], volumes: readonly VolumeSpace[], templat
       const chains = Math.min((of.outstanding + others) * deepest, dirsLeft + deepest)
       return cost(of) + chains * of.model.directory(255, longestPath) <= of.left
     }
-    let found = open.find(fits)
-    if (found === undefined && template.capacity > 0) {
+    const firstFit = (): Account | undefined => {
+      const one = open.find(fits)
+      if (one !== undefined || template.capacity <= 0) return one
       const number = Math.max(0, ...open.map((o) => o.space.number)) + 1
       const next = account(volume(number, template.capacity, { known: false }))
-      if (fits(next)) {
-        open.push(next)
-        found = next
+      if (!fits(next)) return undefined
+      open.push(next)
+      return next
+    }
+    let found = apart.has(r.group) ? undefined : firstFit()
+    if (found === undefined && r.group !== 0 && r.members > 1) {
+      const before = apart.get(r.group)
+      if (apart.has(r.group) && before === undefined) return NOWHERE
+      const late = before === undefined ? 0 : name(before) + dirCost(before, r.path)
+      const chains = before && Math.min(before.outstanding * deepest, dirsLeft + deepest)
+      const more = (chains ?? 0) * (before?.model.directory(255, longestPath) ?? 0)
+      if (before !== undefined && late + more <= before.left) {
+        before.left -= late
+        mark(before, r.path)
+        return before.space.number
       }
+      others = 0
+      found = firstFit()
+      apart.set(r.group, found)
     }
     if (found !== undefined) {
       found.left -= cost(found)
@@ -319,7 +377,7 @@ function slowPlan(rows: readonly Row[], volumes: readonly VolumeSpace[], templat
     if (r.group !== 0) groups.set(r.group, found)
     return found?.space.number ?? NOWHERE
   })
-  return { places, left: new Map(open.map((o) => [o.space.number, o.left])) }
+  return { places, apart, left: new Map(open.map((o) => [o.space.number, o.left])) }
 }
 
 test('random trees: the fold agrees with the slow model, in pages of any size', (t) => {
@@ -358,6 +416,8 @@ test('random trees: the fold agrees with the slow model, in pages of any size', 
     for (const [i, r] of rows.entries()) {
       if (r.group === 0) continue
       const place = whole.places[i] as number
+      // One that no drive takes as a whole is placed name by name.
+      if (expected.apart.has(r.group)) continue
       t.is(ofGroup.get(r.group) ?? place, place, `seed ${seed}: a group is torn apart`)
       ofGroup.set(r.group, place)
     }

@@ -14,13 +14,14 @@ import { UserError } from '../errors.js'
 import { Exit } from '../exit.js'
 import type { FsName } from '../native/names.js'
 import type { Catalog, OpenDrive, SetInfo, Volume } from '../native/set.js'
-import { inspect, type PathFacts } from '../native/volume.js'
+import { holdsWindowsNames, inspect, type PathFacts } from '../native/volume.js'
 import type { VolumeSpace } from '../plan/ledger.js'
 import { refusedNames } from '../plan/names.js'
 import { rfc3339 } from '../set/messages.js'
 import { PROGRAM, version } from '../version.js'
 import type { JudgeContext, Verdict } from '../volume/facts.js'
 import { describe, describeWarning, type Look, look } from '../volume/look.js'
+import { mayLink } from '../volume/place.js'
 import type { Amount } from './options.js'
 import type { GivenSource } from './sources.js'
 
@@ -274,10 +275,10 @@ export function spaceOfDrive(
     ...(cap === undefined ? {} : { cap }),
     // A folder shares its file system with others: only what is ours counts against the cap.
     ...(facts.isMountPoint ? {} : { used: volume?.bytes ?? 0 }),
-    hasLinks: volume?.hasLinks ?? true,
+    hasLinks: volume?.hasLinks ?? mayLink(facts.mount?.fsType ?? ''),
     known: true,
     opened: volume !== undefined,
-    refuses: refusedNames(facts.mount?.fsType ?? ''),
+    refuses: refusedNames(holdsWindowsNames(facts.mount?.fsType ?? '')),
     rewrite: rewriteOf(volume),
   }
 }
@@ -303,7 +304,7 @@ export function spaceOfVolume(
     hasLinks: volume.hasLinks,
     known: true,
     opened: true,
-    refuses: refusedNames(volume.fsType),
+    refuses: refusedNames(holdsWindowsNames(volume.fsType)),
     rewrite: rewriteOf(volume),
   }
 }

@@ -77,7 +77,7 @@ function volumesOf({ planner, catalog, run, labelFor }: Told): PlannedVolume[] {
   const labels = new Map(catalog.volumes().map((v) => [v.number, v.label]))
   const firstNew = planner.volumes.find(({ number }) => !labels.has(number))?.number
   return planner.volumes.map((share): PlannedVolume => {
-    const { number, known, files, bytes, left, cost, capacity, refusedNames } = share
+    const { number, known, files, bytes, left, cost, capacity, refusedNames, copiedNames } = share
     const space = planner.spaces.find((one) => one.number === number)
     const larger = planner.refusing.find((one) => one.number === number)?.files ?? 0
     const refused =
@@ -93,6 +93,7 @@ function volumesOf({ planner, catalog, run, labelFor }: Told): PlannedVolume[] {
         ? {}
         : { available: Math.max(0, Math.round(left + cost)), capacity, cost: Math.ceil(cost) }),
       ...(refusedNames > 0 ? { refusedNames, refused: refused.map(({ path }) => path) } : {}),
+      ...(copiedNames > 0 ? { copiedNames } : {}),
       ...(larger > 0 ? { refusedSizes: larger } : {}),
     }
   })

@@ -190,6 +190,7 @@ class SavedVolume implements PlanInForce {
       left: UNKNOWN_CAPACITY,
       capacity: UNKNOWN_CAPACITY,
       refusedNames: 0,
+      copiedNames: 0,
     }
   }
 

@@ -66,9 +66,9 @@ export class RestoreTarget {
     )
   }
 
-  /** Takes over what broken runs have left there. */
-  takeOver(): Promise<void> {
-    return runJob(() => this.#native.takeOver(this.#catalog.native))
+  /** Takes over what broken runs have left there: what is right of files in parts is read, and counts as brought. */
+  takeOver(job?: RunJobOptions): Promise<void> {
+    return runJob(() => this.#native.takeOver(this.#catalog.native), job)
   }
 
   /** Brings back what is wanted of a drive. Rejects with `DRIVE_CHANGED`, `DRIVE_FAILED`, `IO`. */

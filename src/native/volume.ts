@@ -1,6 +1,7 @@
 /** Facts about mounted paths, as the addon tells them. */
 
 import type { MountJs, PathFactsJs } from '../../native/index.js'
+import { call } from './set.js'
 import { runJob } from './job.js'
 import { binding } from './load.js'
 import type { FsName } from './names.js'
@@ -17,6 +18,11 @@ export type Mount = MountJs
  */
 export function inspect(path: FsName): Promise<PathFacts> {
   return runJob(() => binding.inspect(path))
+}
+
+/** Whether a file system of this type holds what Windows can name and nothing else, whatever its driver takes. */
+export function holdsWindowsNames(fsType: string): boolean {
+  return call(() => binding.holdsWindowsNames(fsType))
 }
 
 /** Lists what is mounted, in the order of mounting. */

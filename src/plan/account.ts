@@ -25,6 +25,8 @@ export class Account {
   files = 0
   bytes = 0
   refusedNames = 0
+  /** Further names of hard-linked files that stand here as files of their own. */
+  copiedNames = 0
   /** Files that went elsewhere because the file system holds none so large. */
   refusedSizes = 0
   /** Old versions that will be free: of this stretch, and of the one before. */
@@ -104,6 +106,7 @@ export class Account {
       left: left + kept,
       capacity: space.cap === undefined ? space.capacity : Math.min(space.capacity, space.cap),
       refusedNames: this.refusedNames,
+      copiedNames: this.copiedNames,
     }
   }
 }

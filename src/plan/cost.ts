@@ -32,6 +32,8 @@ interface Parameters {
   readonly sparse: boolean
   /** The largest file. */
   readonly maxFile: number
+  /** Names that a file can have. */
+  readonly maxLinks: number
   /** Share of the capacity that the file system's own growth may take, within these. */
   readonly growth: number
   readonly growthMin: number
@@ -53,6 +55,7 @@ const EXT: Parameters = {
   directoryBlocks: 1,
   sparse: true,
   maxFile: Number.MAX_SAFE_INTEGER,
+  maxLinks: 65_000,
   growth: 0,
   growthMin: 0,
   growthMax: 0,
@@ -61,8 +64,8 @@ const EXT: Parameters = {
 const KINDS: Readonly<Record<string, Parameters>> = {
   ext4: EXT,
   // Indirect blocks: four bytes for each block of data, see `perByte` in the constructor.
-  ext2: EXT,
-  ext3: EXT,
+  ext2: { ...EXT, maxLinks: 32_000 },
+  ext3: { ...EXT, maxLinks: 32_000 },
   xfs: {
     ...EXT,
     // 512 bytes, in aligned chunks of 64 with an index record.
@@ -70,6 +73,7 @@ const KINDS: Readonly<Record<string, Parameters>> = {
     inlineLink: 256,
     perExtent: 16,
     entry: 32,
+    maxLinks: 2 ** 31 - 1,
   },
   btrfs: {
     ...EXT,
@@ -84,13 +88,22 @@ const KINDS: Readonly<Record<string, Parameters>> = {
     nameFactor: 3,
     fill: 2.9,
     directoryBlocks: 0,
+    maxLinks: 65_535,
     // Space is given out in chunks; one for metadata may be opened and stay nearly empty. What the file
     // system keeps back for itself grows with its trees, and a drive that is full takes not even a rename.
     growth: 0.02,
     growthMin: 8 * MIB,
     growthMax: 2048 * MIB,
   },
-  tmpfs: { ...EXT, inlineLink: 127, perExtent: 0, entry: 0, nameFactor: 0, directoryBlocks: 0 },
+  tmpfs: {
+    ...EXT,
+    inlineLink: 127,
+    perExtent: 0,
+    entry: 0,
+    nameFactor: 0,
+    directoryBlocks: 0,
+    maxLinks: 2 ** 32,
+  },
   exfat: {
     ...EXT,
     inlineLink: 0,
@@ -139,6 +152,7 @@ const UNKNOWN: Parameters = {
   fill: 2,
   directoryBlocks: 2,
   sparse: false,
+  maxLinks: Number.POSITIVE_INFINITY,
   growth: 0.005,
   growthMax: 256 * MIB,
 }
@@ -179,6 +193,8 @@ export class CostModel {
   readonly least: number
   /** The largest file that it can hold. */
   readonly maxFile: number
+  /** Names that a file can have there, as far as that is known. */
+  readonly maxLinks: number
   private readonly p: Parameters
   private readonly block: number
   private readonly perByte: number
@@ -189,6 +205,7 @@ export class CostModel {
     const p = KINDS[kind] ?? UNKNOWN
     this.p = p
     this.maxFile = p.maxFile
+    this.maxLinks = p.maxLinks
     this.block = Math.max(p === UNKNOWN ? 4096 : 512, space.blockSize)
     this.perByte = kind === 'ext2' || kind === 'ext3' ? 4.1 / this.block : p.perByte
     this.trustAllocated = trustAllocated

@@ -28,6 +28,8 @@ export * from './page.js'
 const DEFAULT_SETTLE = 1024 ** 3
 /** `groupVolume`: fits nowhere. Other values: 0 unknown, else the position in `open` + 1. */
 const GROUP_NOWHERE = -1
+/** `groupVolume`: fits nowhere as a whole; its names are placed one by one. */
+const GROUP_APART = -2
 
 /** The plan of one run. Fields are `private`, not `#`: those take twice the time for a million rows. */
 export class PlanFold {
@@ -45,6 +47,10 @@ export class PlanFold {
   private nextNumber: number
   private groupVolume = new Int32Array(1024)
   private groupPrepaid = new Float64Array(1024)
+  /** Names of the group on its volume so far. */
+  private groupNames = new Uint32Array(1024)
+  /** Of groups that are placed name by name the volume that has one of them and takes more. */
+  private readonly apart = new Map<number, Account>()
   /** Changed entries that found no room beside their old versions. */
   private displaced = 0
   private readonly unplaced = { entries: 0, files: 0, bytes: 0 }
@@ -122,6 +128,7 @@ export class PlanFold {
       const bound = this.groupVolume[group] as number
       if (bound > 0) return this.join(this.open[bound - 1] as Account)
       if (bound === GROUP_NOWHERE) return this.reject(0)
+      if (bound === GROUP_APART) return this.placeApart()
     }
     if (kept !== undefined && row.fits(kept)) return this.take(kept)
 
@@ -141,19 +148,64 @@ export class PlanFold {
     if (home !== undefined) this.displaced += 1
     const unit = this.together?.take()
     if (unit !== undefined) return this.take(unit)
+    const found = this.firstFit()
+    if (found !== undefined) return this.take(found)
+    if (group === 0) return this.reject(row.size)
+    if (row.members < 2) {
+      this.groupVolume[group] = GROUP_NOWHERE
+      return this.reject(row.size)
+    }
+    this.groupVolume[group] = GROUP_APART
+    return this.placeApart()
+  }
+
+  /** The first volume that takes the row, a new one if none that is open does. */
+  private firstFit(): Account | undefined {
+    const { row } = this
     for (const account of this.open) {
       if (account.homeOnly) continue
       const { ledger } = account
       if (ledger.left < ledger.model.least) continue
-      if (row.fits(account)) return this.take(account)
+      if (row.fits(account)) return account
       if (row.size > ledger.model.maxFile && row.kind === Kind.file) account.refusedSizes += 1
     }
-    const fresh = this.openUnseen((account) => row.fits(account))
-    if (fresh === undefined) {
-      if (group !== 0) this.groupVolume[group] = GROUP_NOWHERE
+    return this.openUnseen((account) => row.fits(account))
+  }
+
+  /**
+   * A name of a group that fits on no volume as a whole: beside the one before it at the cost of a name, else
+   * as a file of its own wherever that fits, to which later names are joined.
+   */
+  private placeApart(): number {
+    const { row } = this
+    const { group } = row
+    const before = this.apart.get(group)
+    if (before?.ledger.space.hasLinks === true && !this.isFull(before)) {
+      row.measureName(before)
+      if (row.leavesRoom(before, row.bytes, 0, 0)) {
+        this.groupNames[group] = (this.groupNames[group] as number) + 1
+        before.ledger.take(row.bytes, row.inodes)
+        row.markDirectories(before)
+        this.count(before, 0)
+        return before.number
+      }
+    }
+    row.alone()
+    const account = this.firstFit()
+    if (account === undefined) {
+      this.groupVolume[group] = GROUP_NOWHERE
       return this.reject(row.size)
     }
-    return this.take(fresh)
+    if (before !== undefined) account.copiedNames += 1
+    this.apart.set(group, account)
+    this.groupNames[group] = 1
+    return this.take(account)
+  }
+
+  /** Whether the file of the row's group can have no more names on its volume. */
+  private isFull({ ledger }: Account): boolean {
+    const names = this.groupNames[this.row.group] as number
+    return !ledger.space.hasLinks || (names > 0 && names % ledger.model.maxLinks === 0)
   }
 
   private fitsAtHome(home: Account): boolean {
@@ -170,7 +222,11 @@ export class PlanFold {
     account.outstanding -= 1
     row.markDirectories(account)
     account.ledger.take(row.bytes - (this.groupPrepaid[row.group] as number), row.inodes)
-    this.count(account, 0)
+    // The content of each copy that a group needs was charged with its first name.
+    const again = this.isFull(account)
+    if (again) account.copiedNames += 1
+    this.groupNames[row.group] = (this.groupNames[row.group] as number) + 1
+    this.count(account, again ? row.size : 0)
     return account.number
   }
 
@@ -184,6 +240,7 @@ export class PlanFold {
       const account = this.open[bound - 1] as Account
       account.outstanding -= 1
       account.ledger.release(this.groupPrepaid[row.group] as number)
+      this.groupNames[row.group] = (this.groupNames[row.group] as number) + 1
       return
     }
     const account = row.home === 0 ? undefined : this.byNumber.get(row.home)
@@ -198,13 +255,14 @@ export class PlanFold {
     const { row } = this
     this.groupVolume[row.group] = account.index + 1
     this.groupPrepaid[row.group] = row.laterName(account)
+    this.groupNames[row.group] = 1
     account.outstanding += row.others
   }
 
   /** Charges the row, for which it was just said that it fits; for a group all of its names. */
   private take(account: Account): number {
     const { row } = this
-    if (row.group !== 0) this.bind(account)
+    if (row.group !== 0 && !row.isAlone) this.bind(account)
     account.ledger.take(row.bytes, row.inodes)
     row.markDirectories(account)
     const size = row.contentOn(account)
@@ -292,5 +350,8 @@ export class PlanFold {
     const prepaid = new Float64Array(length)
     prepaid.set(this.groupPrepaid)
     this.groupPrepaid = prepaid
+    const names = new Uint32Array(length)
+    names.set(this.groupNames)
+    this.groupNames = names
   }
 }

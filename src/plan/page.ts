@@ -150,7 +150,7 @@ export interface VolumePlan {
   readonly entries: number
   /** Placed regular files (names). */
   readonly files: number
-  /** Bytes of content; a hard-link group counts once. */
+  /** Bytes of content; a hard-link group counts as often as its content is written. */
   readonly bytes: number
   /** Bytes charged. */
   readonly cost: number
@@ -160,6 +160,8 @@ export interface VolumePlan {
   readonly capacity: number
   /** Placed entries whose path its file system will refuse. */
   readonly refusedNames: number
+  /** Further names of hard-linked files that stand there as files of their own: no link can be made for them. */
+  readonly copiedNames: number
 }
 
 export interface PlanSummary {

@@ -24,6 +24,8 @@ export class RowAtHand {
   /** Hard-link group, 0 for none, and how many of its names are rows of this plan. */
   group = 0
   members = 0
+  /** The row's group is placed name by name: it counts as a file of its own. */
+  isAlone = false
   home = 0
   homeSize = 0
   /** What the row costs on the volume that was asked last, with the directories that are new there. */
@@ -59,6 +61,7 @@ export class RowAtHand {
     this.kind = page.kind[row] as number
     this.flags = page.flags[row] as number
     this.group = page.group[row] as number
+    this.isAlone = false
   }
 
   /** Reads the rest of the row that `next` went to. */
@@ -84,6 +87,12 @@ export class RowAtHand {
     this.names[depth] = page.nameLength[row] as number
     this.paths[depth] = page.pathLength[row] as number
     this.chain = depth + 1
+  }
+
+  /** From here on the row is taken as a file of its own, whatever group it is of. */
+  alone(): void {
+    this.isAlone = true
+    this.members = 1
   }
 
   /** Names of the row's group that are still to come after the first. */
@@ -171,8 +180,8 @@ export class RowAtHand {
       return
     }
     const others = (this.members - 1) * this.laterName(account)
-    this.bytes = content * (space.hasLinks ? 1 : this.members) + name + others
-    if (!space.hasLinks) this.inodes = this.members
+    this.inodes = space.hasLinks ? Math.ceil(this.members / model.maxLinks) : this.members
+    this.bytes = content * this.inodes + name + others
   }
 
   private nameCost(account: Account): number {

@@ -148,7 +148,7 @@ function needed(plan: PlanEvent, name: DisplayName): Line[] {
 function refusals(volume: PlannedVolume, name: DisplayName): Line[] {
   const lines: Line[] = []
   const drive = volumeText(volume, name)
-  const { refusedNames = 0, refused = [], refusedSizes = 0 } = volume
+  const { refusedNames = 0, refused = [], refusedSizes = 0, copiedNames = 0 } = volume
   if (refusedNames > 0) {
     const rest = refusedNames - refused.length
     lines.push(
@@ -157,6 +157,15 @@ function refusals(volume: PlannedVolume, name: DisplayName): Line[] {
       ),
       ...refused.map((path) => plain(`  ${name(path)}`)),
       ...(rest > 0 ? [plain(`  and ${formatCount(rest)} more`)] : []),
+    )
+  }
+  if (copiedNames > 0) {
+    const become =
+      copiedNames === 1 ? 'is written as a file of its own' : 'are written as files of their own'
+    lines.push(
+      plain(
+        `${drive}: ${counted(copiedNames, 'further name')} of hard-linked files ${become}: no hard link can be made there`,
+      ),
     )
   }
   if (refusedSizes > 0) {

@@ -86,6 +86,8 @@ export interface PlannedVolume extends VolumeName {
   /** Entries whose names its file system will refuse, and the first of their paths. */
   readonly refusedNames?: number | undefined
   readonly refused?: readonly string[] | undefined
+  /** Further names of hard-linked files that stand there as files of their own: no link can be made for them. */
+  readonly copiedNames?: number | undefined
   /** Files that go elsewhere because its file system holds none so large. */
   readonly refusedSizes?: number | undefined
 }

@@ -9,7 +9,7 @@ import type { RunContext } from '../context.js'
 import { UserError } from '../errors.js'
 import { Exit, type ExitCode, mergeExit } from '../exit.js'
 import { learnDrive } from '../native/adopt.js'
-import { NativeError } from '../native/errors.js'
+import { CancelledError, NativeError } from '../native/errors.js'
 import { inHand } from '../native/job.js'
 import { displayName, type FsName } from '../native/names.js'
 import {
@@ -99,16 +99,43 @@ export class Steps {
     const session = randomBytes(8).toString('hex')
     const target = this.#openTarget(destination.path, session)
     try {
-      await target.takeOver().catch((error: unknown) => {
-        throw nativeToUser(error, Exit.partial)
-      })
-      const whole = await this.#drives(target)
-      if (whole) await this.#finish(target)
+      // What has come is safe, also after a stop: the next run finds it.
+      const goesOn = await this.#takeOver(target)
+      if (goesOn && (await this.#drives(target))) await this.#finish(target)
     } finally {
       target.close()
     }
     context.report.phaseEnd()
     return this.#summary(await restoreMissing(catalog, NAMED))
+  }
+
+  /** Takes over from broken runs; false when it was stopped. */
+  async #takeOver(target: RestoreTarget): Promise<boolean> {
+    const { report, stop } = this.#p.context
+    let isTold = false
+    try {
+      await target.takeOver({
+        signal: stop.orderly,
+        immediate: stop.immediate,
+        onProgress: (progress) => {
+          const hand = inHand(progress)
+          if (!isTold && hand.currentBytes === undefined && progress.bytes === 0) return
+          if (!isTold) report.phaseStart('restore')
+          isTold = true
+          report.progress({
+            files: { done: 0, total: this.#staged.files },
+            bytes: { done: progress.bytes, total: this.#staged.bytes },
+            errors: progress.errors,
+            ...hand,
+          })
+        },
+      })
+      return true
+    } catch (error) {
+      if (!(error instanceof CancelledError)) throw nativeToUser(error, Exit.partial)
+      this.#interrupted = true
+      return false
+    }
   }
 
   #openTarget(place: FsName, session: string): RestoreTarget {

@@ -18,8 +18,13 @@ export function placeOf(facts: PathFacts): LearnOptions {
     available: facts.space?.free ?? 0,
     blockSize: facts.space?.block ?? 4096,
     inodesFree: facts.space?.freeInodes ?? 0,
-    hasLinks: !/fat|msdos/.test(fsType),
+    hasLinks: mayLink(fsType),
   }
+}
+
+/** Whether hard links can be made on a file system of this type, as far as that is known before it is tried. */
+export function mayLink(fsType: string): boolean {
+  return !/fat|msdos/.test(fsType)
 }
 
 /** A path that the user typed, against the working directory. */

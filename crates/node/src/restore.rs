@@ -265,9 +265,11 @@ impl RestoreTarget {
     #[napi(catch_unwind, ts_return_type = "{ job: Job; done: Promise<void> }")]
     pub fn take_over<'env>(&self, env: &'env Env, catalog: &Catalog) -> Result<Started<'env>> {
         let (inner, file) = (Arc::clone(&self.inner), catalog.file());
-        spawn(env, "mvc-restore", move |_, _| {
+        spawn(env, "mvc-restore", move |cancel, progress| {
             let catalog = core_catalog::Catalog::attach_restore(&file)?;
-            with_target(&inner, |target| target.take_over(&catalog))
+            with_target(&inner, |target| {
+                target.take_over(&catalog, cancel, progress)
+            })
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Both run as jobs: on a dead network mount a look can hang, and then it hangs alone.
 
+use multivolumecopy_core::engine::names::is_windows;
 use multivolumecopy_core::meta::Kind;
 use multivolumecopy_core::volume::{self, FileId, Found, Identity, PathFacts};
 use napi::bindgen_prelude::*;
@@ -291,4 +292,10 @@ pub fn mounts(env: &Env) -> Result<Started<'_>> {
         let all = volume::mounts()?;
         Ok(all.into_iter().map(MountJs::from).collect::<Vec<_>>())
     })
+}
+
+/// Whether file systems of this type hold what Windows can name and nothing else.
+#[napi(catch_unwind)]
+pub fn holds_windows_names(#[napi(ts_arg_type = "string")] fs_type: FsName) -> bool {
+    is_windows(&fs_type.0)
 }

@@ -381,15 +381,27 @@ impl Catalog {
     /// # Errors
     /// What SQLite answers.
     pub fn linked_on(&self, volume: u32, key: &Key, meta: &Meta) -> Result<Option<Placed>> {
+        Ok(self.names_on(volume, key, meta, "LIMIT 1")?.pop())
+    }
+
+    /// First names of the same file that a volume holds with this content: one of each of its copies there.
+    ///
+    /// # Errors
+    /// What SQLite answers.
+    pub fn first_names_on(&self, volume: u32, key: &Key, meta: &Meta) -> Result<Vec<Placed>> {
+        self.names_on(volume, key, meta, "AND p.link IS NULL")
+    }
+
+    fn names_on(&self, volume: u32, key: &Key, meta: &Meta, which: &str) -> Result<Vec<Placed>> {
         let mut stmt = self.conn.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM entry e JOIN placement p ON p.dir = e.dir AND p.name = e.name \
              WHERE e.dev = ?1 AND e.ino = ?2 AND e.nlink > 1 AND e.kind = 0 AND p.volume = ?3 \
              AND p.size = ?4 AND p.mtime = ?5 AND p.mtime_ns = ?6 AND p.stored = 1 AND {} AND {HOLDS} \
-             AND NOT (e.dir = ?7 AND e.name = ?8) LIMIT 1",
+             AND NOT (e.dir = ?7 AND e.name = ?8) {which}",
             self.is_backed_up()
         ))?;
         Ok(stmt
-            .query_row(
+            .query_map(
                 params![
                     meta.dev as i64,
                     meta.ino as i64,
@@ -401,7 +413,7 @@ impl Catalog {
                     key.name
                 ],
                 from_row,
-            )
-            .optional()?)
+            )?
+            .collect::<rusqlite::Result<_>>()?)
     }
 }

@@ -12,7 +12,7 @@ use super::names::odd_path;
 use super::order::{Entries, Ordered, Row, Step};
 use super::place::HOLDS;
 use crate::error::{Code, Error, Result};
-use crate::meta::Kind;
+use crate::meta::{Kind, Time};
 
 /// The row needs a place.
 pub const NEEDS_PLACE: u8 = 1;
@@ -66,6 +66,8 @@ pub struct Planner<'c> {
     run: i64,
     entries: Ordered<Entries<'c>>,
     any_placed: bool,
+    /// Where another name is of the hard-linked file that was asked for last, and which version of it that was.
+    linked_last: Option<((u64, u64, u64, Time), Option<u32>)>,
     /// Directories with so many above them are asked for the volume that holds them; none by default.
     units_at: Option<usize>,
     /// Sort keys of the rows of the page that was handed out, end to end, and where each ends.
@@ -124,6 +126,7 @@ impl Catalog {
             run,
             entries: Ordered::new(Entries(&self.conn))?,
             any_placed,
+            linked_last: None,
             units_at: None,
             keys: Vec::new(),
             key_ends: Vec::new(),
@@ -277,10 +280,25 @@ impl Planner<'_> {
         Ok(found.unwrap_or((0, 0)))
     }
 
-    fn linked_home(&self, row: &Row) -> Result<Option<u32>> {
+    /// The volume that holds another name of the file as it is.
+    fn linked_home(&mut self, row: &Row) -> Result<Option<u32>> {
         if !self.any_placed {
             return Ok(None);
         }
+        // A file may have a hundred thousand names, one after the other.
+        let m = &row.meta;
+        let version = (m.dev, m.ino, m.size, m.mtime);
+        if let Some((last, volume)) = self.linked_last
+            && last == version
+        {
+            return Ok(volume);
+        }
+        let volume = self.find_linked_home(row)?;
+        self.linked_last = Some((version, volume));
+        Ok(volume)
+    }
+
+    fn find_linked_home(&self, row: &Row) -> Result<Option<u32>> {
         let other = format!(
             "e.dev = ?1 AND e.ino = ?2 AND e.nlink > 1 AND e.kind = 0 AND {} AND e.gone = 0 AND e.size = ?3 \
              AND e.mtime = ?4 AND e.mtime_ns = ?5 AND p.stored = 1 AND {HOLDS} AND {}",

@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::meta::{Kind, Meta};
 
 /// Rows of a directory that is gone that are read at once.
-const PAGE: usize = 512;
+pub(super) const PAGE: usize = 512;
 
 impl Scan<'_> {
     /// Brings a known row up to date; writes nothing when nothing differs.
@@ -241,8 +241,9 @@ impl Scan<'_> {
         })
     }
 
-    /// What is known in a directory after a name, as [`Scan::known`], up to [`PAGE`] rows.
-    fn known_page(&self, dir: i64, after: &[u8]) -> Result<Vec<Row>> {
+    /// What is known in a directory after a name, of this source and of none (learned from a drive): up to [`PAGE`]
+    /// rows.
+    pub(super) fn known_page(&self, dir: i64, after: &[u8]) -> Result<Vec<Row>> {
         let mut stmt = self.catalog.conn.prepare_cached(&format!(
             "SELECT {ENTRY_COLUMNS} FROM entry WHERE dir = ?1 AND name > ?3 AND source IN (?2, 0) \
              ORDER BY name LIMIT {PAGE}"

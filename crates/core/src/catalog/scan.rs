@@ -11,6 +11,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::Catalog;
 use super::order::{ENTRY_COLUMNS, Row, entry_from_row};
+use super::rows::PAGE;
 use super::schema::{ROOT_DIR, ROOT_PARENT};
 use crate::error::{Code, Error, Result};
 use crate::meta::{Kind, Meta};
@@ -49,6 +50,28 @@ impl Place {
     fn lost_mount(&self, before: &Meta, now: &Meta) -> bool {
         let known = before.dev != 0 && self.devices.0 != 0;
         known && before.dev != self.devices.0 && now.dev == self.devices.1
+    }
+}
+
+/// What is known in a directory that is merged, page by page: it may hold a million entries.
+struct Known {
+    dir: i64,
+    rows: std::iter::Peekable<std::vec::IntoIter<Row>>,
+    /// The last name of the page.
+    last: Vec<u8>,
+    /// There may be another page.
+    more: bool,
+}
+
+impl Known {
+    /// `fresh`: nothing is known in it.
+    fn new(dir: i64, fresh: bool) -> Self {
+        Known {
+            dir,
+            rows: Vec::new().into_iter().peekable(),
+            last: Vec::new(),
+            more: !fresh,
+        }
     }
 }
 
@@ -223,11 +246,7 @@ impl Scan<'_> {
             self.tally.root_empty = true;
         }
         let complete = listing.complete && !place.unmounted;
-        let known = match place.fresh {
-            true => Vec::new(),
-            false => self.known(place.dir)?,
-        };
-        let mut known = known.into_iter().peekable();
+        let mut known = Known::new(place.dir, place.fresh);
         let mut name = Vec::new();
         for found in &listing.entries {
             name.clear();
@@ -240,7 +259,7 @@ impl Scan<'_> {
                         name.push(b'/');
                     }
                     self.gone_before(&mut known, &name, complete)?;
-                    while known.next_if(|k| k.name == name).is_some() {}
+                    while self.next_known(&mut known, |k| k.name == name)?.is_some() {}
                     continue;
                 }
             };
@@ -248,13 +267,11 @@ impl Scan<'_> {
                 name.push(b'/');
             }
             self.gone_before(&mut known, &name, complete)?;
-            let row = known.next_if(|k| k.name == name);
+            let row = self.next_known(&mut known, |k| k.name == name)?;
             self.found(&place, &name, meta, row.as_ref(), child)?;
         }
-        for row in known {
-            if complete {
-                self.gone(&row)?;
-            }
+        while complete && let Some(row) = self.next_known(&mut known, |_| true)? {
+            self.gone(&row)?;
         }
         self.commit_sometimes()
     }
@@ -278,23 +295,27 @@ impl Scan<'_> {
         Ok(self.tally)
     }
 
-    /// What is known in a directory: of this source, and of none (learned from a drive).
-    pub(super) fn known(&self, dir: i64) -> Result<Vec<Row>> {
-        let mut stmt = self.catalog.conn.prepare_cached(&format!(
-            "SELECT {ENTRY_COLUMNS} FROM entry WHERE dir = ?1 AND source IN (?2, 0) ORDER BY name"
-        ))?;
-        let rows = stmt.query_map([dir, self.source], entry_from_row)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    /// The next row that is known in the directory, if it is one such. A page is read when the one before is used
+    /// up, and so before anything that comes after it is inserted.
+    fn next_known(
+        &self,
+        known: &mut Known,
+        is_it: impl FnOnce(&Row) -> bool,
+    ) -> Result<Option<Row>> {
+        if known.more && known.rows.peek().is_none() {
+            let page = self.known_page(known.dir, &known.last)?;
+            known.more = page.len() == PAGE;
+            if let Some(last) = page.last() {
+                known.last.clone_from(&last.name);
+            }
+            known.rows = page.into_iter().peekable();
+        }
+        Ok(known.rows.next_if(is_it))
     }
 
     /// Known rows that come before `name` were not in the listing.
-    fn gone_before(
-        &mut self,
-        known: &mut std::iter::Peekable<std::vec::IntoIter<Row>>,
-        name: &[u8],
-        complete: bool,
-    ) -> Result<()> {
-        while let Some(row) = known.next_if(|k| k.name.as_slice() < name) {
+    fn gone_before(&mut self, known: &mut Known, name: &[u8], complete: bool) -> Result<()> {
+        while let Some(row) = self.next_known(known, |k| k.name.as_slice() < name)? {
             if complete {
                 self.gone(&row)?;
             }

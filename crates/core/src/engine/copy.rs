@@ -109,6 +109,10 @@ pub fn copy_volume(
         retries: Vec::new(),
         tried: false,
         in_hand: HashSet::new(),
+        full_groups: HashMap::new(),
+        put_off: 0,
+        linked_last: None,
+        losses: HashMap::new(),
         namer: Namer::new(drive),
         blank: catalog.holds_nothing(drive.identity.volume.number)?,
         parts_in_hand: HashSet::new(),
@@ -198,6 +202,7 @@ pub fn copy_volume(
         // whole stays, as after a crash, read from the device.
         super::recover::recover(drive, catalog, false, cancel)?;
     }
+    losses.extend(std::mem::take(&mut writer.losses));
     outcome.losses = losses.into_iter().map(|(k, n)| (k.to_owned(), n)).collect();
     outcome.losses.sort();
     result.map(|()| outcome)

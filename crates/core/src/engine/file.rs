@@ -143,6 +143,8 @@ pub enum Made {
     Recorded(Box<Item>, Meta),
     /// What it comes from is not what is expected; nothing is left of the copy.
     Otherwise,
+    /// The file that it was to be another name of has as many as it can have. With the path of its first name.
+    NoMoreNames(Vec<u8>),
     /// This entry failed; the run goes on.
     Failed(FileError),
     /// The drive failed; the run cannot go on.
@@ -465,10 +467,14 @@ pub struct Loss;
 impl Loss {
     /// Whether what these words stand for is in the manifest.
     pub fn is_recorded(words: &str) -> bool {
-        words != Loss::UNREAD && words != Loss::TOO_MUCH
+        ![Loss::UNREAD, Loss::TOO_MUCH, Loss::LINKS, Loss::NAMES].contains(&words)
     }
 
     pub(super) const OWNERS: &'static str = "owners";
+    pub(super) const LINKS: &'static str =
+        "hard links: each name of a file stands there as a file of its own";
+    pub(super) const NAMES: &'static str =
+        "hard links beyond what a file can have there: the file stands there once more";
     pub(super) const SPECIAL: &'static str = "links, fifos, sockets or devices";
     pub(super) const ACLS: &'static str = "ACLs";
     pub(super) const ATTRIBUTES: &'static str = "extended attributes";

@@ -29,6 +29,22 @@ const SHORT_DIGITS: usize = 8;
 /// The longest extension, in characters, that a shortened name keeps.
 const MOST_EXTENSION: usize = 12;
 
+/// The types of file systems that hold what Windows can name, whatever more their driver on Linux may take. `fuseblk`
+/// is FUSE without a word about which: exFAT and NTFS.
+const WINDOWS: [&[u8]; 11] = [
+    b"vfat",
+    b"msdos",
+    b"exfat",
+    b"ntfs",
+    b"ntfs3",
+    b"fuseblk",
+    b"fuse.exfat",
+    b"fuse.ntfs",
+    b"fuse.ntfs-3g",
+    b"fuse.lowntfs-3g",
+    b"fuse.exfat-fuse",
+];
+
 /// In what the length of a name is counted, and the most of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Longest {
@@ -51,6 +67,11 @@ pub struct Rules {
     pub longest: Longest,
     /// Nobody knows what else: what is not plain ASCII is tried before it is taken.
     pub tried: bool,
+}
+
+/// Whether file systems of this type hold what Windows can name and nothing else, as drives are written here.
+pub fn is_windows(fs_type: &[u8]) -> bool {
+    WINDOWS.contains(&fs_type)
 }
 
 impl Rules {

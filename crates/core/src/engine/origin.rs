@@ -144,14 +144,15 @@ impl<'c> Origins<'c> {
                 match &item.part {
                     // A part that stands on another drive is a file of its own there.
                     Some(part) if path != item.path => {
-                        digest_of_range(&fd, &named, part.offset, item.size, by, cancel)
+                        let range = (part.offset, item.size);
+                        digest_of_range(&fd, &named, range, by, cancel, &mut |_| Ok(()))
                     }
-                    _ => digest_of(&fd, &named, by, cancel),
+                    _ => digest_of(&fd, &named, by, cancel).map(Some),
                 }
             });
         match read {
             Err(e) if e.code == Code::Cancelled => Err(e),
-            read => Ok(read.is_ok_and(|found| found == *want)),
+            read => Ok(read.is_ok_and(|found| found.as_ref() == Some(want))),
         }
     }
 }

@@ -329,20 +329,21 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The digest of a range of a file.
+/// The digest of a range of a file; `None` where the file is shorter. `read` is told after each block how many bytes
+/// have been read, and may end it.
 ///
 /// # Errors
-/// `Code::Io`, also where the file is shorter; `Code::Cancelled`.
-pub(super) fn digest_of_range(
+/// `Code::Io`, `Code::Cancelled`, what `read` answers.
+pub(crate) fn digest_of_range(
     fd: &OwnedFd,
     path: &[u8],
-    offset: u64,
-    len: u64,
+    (offset, len): (u64, u64),
     algorithm: Algorithm,
     cancel: &CancelToken,
-) -> Result<Digest> {
+    read: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<Option<Digest>> {
     let mut hash = Hasher::new(algorithm);
-    let mut buffer = vec![0u8; BLOCK];
+    let mut buffer = vec![0u8; usize::try_from(len.min(BLOCK as u64)).unwrap_or(BLOCK)];
     let mut done = 0;
     while done < len {
         if cancel.is_now() {
@@ -352,10 +353,11 @@ pub(super) fn digest_of_range(
         let n = retry_on_intr(|| rustix::io::pread(fd, &mut buffer[..want], offset + done))
             .at("reading", path)?;
         if n == 0 {
-            break;
+            return Ok(None);
         }
         hash.update(&buffer[..n]);
         done += n as u64;
+        read(done)?;
     }
-    Ok(hash.finish())
+    Ok(Some(hash.finish()))
 }

@@ -2,24 +2,9 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use super::names::{Longest, Rules};
+use super::names::{Longest, Rules, is_windows};
 use crate::sys;
 use crate::volume::mounts;
-
-/// The types of file systems that hold what Windows can name, whatever more their driver on Linux may take.
-const WINDOWS: [&[u8]; 11] = [
-    b"vfat",
-    b"msdos",
-    b"exfat",
-    b"ntfs",
-    b"ntfs3",
-    b"fuseblk",
-    b"fuse.exfat",
-    b"fuse.ntfs",
-    b"fuse.ntfs-3g",
-    b"fuse.lowntfs-3g",
-    b"fuse.exfat-fuse",
-];
 
 /// Names that are tried, besides single characters.
 const ODD: [&[u8]; 5] = [b"probe\x01", b"probe.", b"probe ", b"aux", b"com1.txt"];
@@ -28,7 +13,7 @@ const ODD: [&[u8]; 5] = [b"probe\x01", b"probe.", b"probe ", b"aux", b"com1.txt"
 pub(super) fn rules(root: BorrowedFd<'_>, tmp: BorrowedFd<'_>, mount: u64) -> Rules {
     let table = mounts::mounts().unwrap_or_default();
     if let Some(found) = table.iter().find(|m| m.id == mount)
-        && WINDOWS.contains(&&found.fs_type[..])
+        && is_windows(&found.fs_type)
     {
         return Rules::WINDOWS;
     }

@@ -271,7 +271,9 @@ impl Repairer<'_> {
                 // It can have no more names: it becomes a file of its own.
                 return self.put(committer, work.key, *expected, now, None);
             }
-            Made::Otherwise => return self.otherwise(&work, Word::Corrupt, None),
+            Made::Otherwise | Made::NoMoreNames(_) => {
+                return self.otherwise(&work, Word::Corrupt, None);
+            }
             Made::Failed(e) if e.fault == FileFault::NoRoom && !work.again => {
                 return self.without_room(committer, work, now, e);
             }

@@ -181,7 +181,7 @@ impl Copier<'_> {
     }
 
     /// Another name for a file that the drive holds; `None` where it has to be copied all the same: the file
-    /// is not there as it was recorded, or can have no more names.
+    /// is not there as it was recorded. One that can have no more names is for the writer to decide about.
     pub(super) fn link(
         &mut self,
         work: &Work,
@@ -206,6 +206,11 @@ impl Copier<'_> {
         let temp_name = work.temp_name();
         match rustix::fs::linkat(&dir, name, temp, temp_name.as_slice(), AtFlags::empty()) {
             Ok(()) => {}
+            // A repair has to say itself where content comes from.
+            Err(Errno::MLINK) if work.expected.is_none() => {
+                let first = to.link.clone().unwrap_or_else(|| to.path.clone());
+                return Ok(Some(Made::NoMoreNames(first)));
+            }
             Err(
                 Errno::MLINK
                 | Errno::NOENT

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::copy::{Options, Outcome};
 use super::drive::Drive;
 use super::epoch::{Committer, Flushed, Ready};
-use super::file::{How, Made, SourceRoot, TempDir, Work};
+use super::file::{How, Loss, Made, SourceRoot, TempDir, Work};
 use super::namer::Namer;
 use super::part::{self, Range};
 use super::pool::Copiers;
@@ -21,8 +21,9 @@ use crate::catalog::place::Key;
 use crate::catalog::plan::Worklist;
 use crate::digest::Chains;
 use crate::error::{Code, Error, FileError, FileFault, Result};
+use crate::format::item::Item;
 use crate::format::part::Part;
-use crate::meta::Kind;
+use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
 
 /// How many entries a group may have: their records are kept in memory until they are promised.
@@ -48,6 +49,15 @@ pub(super) struct Writer<'a> {
     pub(super) tried: bool,
     /// Hard-linked files (device and inode) of which a first name is under way: neither promised nor failed.
     pub(super) in_hand: HashSet<(u64, u64)>,
+    /// Of hard-linked files (device and inode) the first names of those copies on the drive that can have no more
+    /// names.
+    pub(super) full_groups: HashMap<(u64, u64), HashSet<Vec<u8>>>,
+    /// The file that a name was given to last: the one that the next name is of, mostly.
+    pub(super) linked_last: Option<((u64, u64), Item)>,
+    /// What the drive cannot keep, by kind, with how often.
+    pub(super) losses: HashMap<&'static str, u64>,
+    /// Names that were put off to the next pass since this was last looked at.
+    pub(super) put_off: u64,
     /// Files of which a part is under way, or was in this pass.
     pub(super) parts_in_hand: HashSet<i64>,
     /// The volume held nothing when this began.
@@ -75,7 +85,9 @@ impl Writer<'_> {
         loop {
             let settled = |this: &Self, committer: &Committer<'_>| {
                 let o = &this.outcome;
-                committer.promised_entries + o.failed + o.vanished + o.changing + o.foreign
+                let full: usize = this.full_groups.values().map(HashSet::len).sum();
+                committer.promised_entries
+                    + (o.failed + o.vanished + o.changing + o.foreign + full as u64)
             };
             let before = settled(self, committer);
             let left = self.pass(committer, copiers)?;
@@ -124,6 +136,7 @@ impl Writer<'_> {
                 || epoch_start.elapsed() >= self.options.epoch
                 || committer.waiting() >= EPOCH_ENTRIES
                 || committer.ready_bytes >= self.options.epoch_bytes;
+            left += std::mem::take(&mut self.put_off);
             if ended || (due && committer.waiting() > 0) {
                 let flushed = if ended {
                     committer.flush()
@@ -175,13 +188,20 @@ impl Writer<'_> {
         };
         let volume = committer.drive().identity.volume.number;
         let mut how = How::Copy;
-        if self.links && row.meta.kind == Kind::File && row.meta.nlink > 1 {
-            if let Some(mut placed) = self.catalog.linked_on(volume, &key, &row.meta)? {
-                placed.item.path = self.catalog.path_of(&placed.key)?;
-                how = How::Link(Box::new(placed.item));
-            } else if !self.in_hand.insert((row.meta.dev, row.meta.ino)) {
+        if row.meta.kind == Kind::File && row.meta.nlink > 1 {
+            let identity = (row.meta.dev, row.meta.ino);
+            if !self.links {
+                *self.losses.entry(Loss::LINKS).or_default() += 1;
+            } else if self.in_hand.contains(&identity) {
                 *left += 1;
                 return Ok(None);
+            } else if let Some(to) = self.linked_on(volume, &key, &row.meta)? {
+                how = How::Link(Box::new(to));
+            } else {
+                self.in_hand.insert(identity);
+                if self.full_groups.contains_key(&identity) {
+                    *self.losses.entry(Loss::NAMES).or_default() += 1;
+                }
             }
         }
         // On a drive that held nothing of ours when this began no name is ours yet.
@@ -216,6 +236,35 @@ impl Writer<'_> {
             again: false,
             range,
         }))
+    }
+
+    /// A file on the drive that a name more can be given to, as its record says.
+    fn linked_on(&mut self, volume: u32, key: &Key, meta: &Meta) -> Result<Option<Item>> {
+        let identity = (meta.dev, meta.ino);
+        if let Some((last, item)) = &self.linked_last
+            && *last == identity
+            && (item.size, item.mtime) == (meta.size, meta.mtime)
+        {
+            return Ok(Some(item.clone()));
+        }
+        let full = self.full_groups.get(&identity);
+        let placed = match full {
+            None => self
+                .catalog
+                .linked_on(volume, key, meta)?
+                .into_iter()
+                .collect(),
+            // One of the other copies, by its first name: there are few of these, and very many names.
+            Some(_) => self.catalog.first_names_on(volume, key, meta)?,
+        };
+        for mut placed in placed {
+            placed.item.path = self.catalog.path_of(&placed.key)?;
+            if !full.is_some_and(|full| full.contains(&placed.item.path)) {
+                self.linked_last = Some((identity, placed.item.clone()));
+                return Ok(Some(placed.item));
+            }
+        }
+        Ok(None)
     }
 
     /// What a part is a range of; `None` where it is not to be copied now.
@@ -292,6 +341,13 @@ impl Writer<'_> {
                 });
             }
             Made::Failed(error) => self.work_failed(&work, error)?,
+            // The next pass gives it to another copy of the file, of which it may be the first name.
+            Made::NoMoreNames(first) => {
+                let identity = (work.meta.dev, work.meta.ino);
+                self.full_groups.entry(identity).or_default().insert(first);
+                self.linked_last = None;
+                self.put_off += 1;
+            }
             Made::Otherwise | Made::Cancelled => self.outcome.stopped = true,
             Made::DriveFailed(e) => {
                 // What is written already and whole gets its chance; the failure stands in any case.

@@ -23,6 +23,7 @@ use crate::digest::Hasher;
 use crate::engine::content::{WRITE_BACK_EVERY, is_zero, write_all};
 use crate::engine::drive::{join, split};
 use crate::engine::hash::BLOCK;
+use crate::engine::part::digest_of_range;
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::item::{Algorithm, Digest, Item, check_path};
 use crate::format::part::Part;
@@ -75,8 +76,12 @@ impl Target {
     }
 
     /// Looks what broken runs have brought back of files in parts: what is right of it is not read again.
-    pub(super) fn resume_parts(&self, catalog: &Catalog) -> Result<()> {
-        let cancel = CancelToken::new();
+    pub(super) fn resume_parts(
+        &self,
+        catalog: &Catalog,
+        cancel: &CancelToken,
+        progress: &Progress,
+    ) -> Result<()> {
         let mut after = 0;
         loop {
             let page = catalog.restore_parts(after, 256)?;
@@ -92,10 +97,25 @@ impl Target {
                 let Ok(fd) = self.open_whole(&work_name(whole, &item, part), false) else {
                     continue;
                 };
-                let found = digest_of_range(&fd, part.offset, item.size, want.algorithm, &cancel);
                 let left = catalog.restore_parts_left(whole)?;
-                if left > 1 && found.is_ok_and(|found| found.as_ref() == Some(want)) {
-                    catalog.restore_settle(id, Some(item.mtime))?;
+                if left <= 1 {
+                    continue;
+                }
+                let hand = progress.in_hand(&path, item.size);
+                let range = (part.offset, item.size);
+                // A part may take hours: an orderly stop does not wait for it either.
+                let found = digest_of_range(&fd, &path, range, want.algorithm, cancel, &mut |n| {
+                    hand.at(n);
+                    cancel.check()
+                });
+                match found {
+                    Ok(Some(found)) if found == *want => {
+                        catalog.restore_settle(id, Some(item.mtime))?;
+                        Progress::add(&progress.bytes, item.size);
+                    }
+                    Err(e) if e.code == Code::Cancelled => return Err(e),
+                    // It is brought back again.
+                    _ => {}
                 }
             }
         }
@@ -220,7 +240,11 @@ impl Restorer<'_> {
             let at = part.offset + pos;
             // A hole stays one, but for what an earlier attempt has written there.
             if is_zero(bytes) {
-                let old = digest_of_range(to, at, n as u64, Algorithm::Sha256, self.cancel)
+                let (range, by) = ((at, n as u64), Algorithm::Sha256);
+                let old =
+                    digest_of_range(to, &self.target.path, range, by, self.cancel, &mut |_| {
+                        Ok(())
+                    })
                     .map_err(Fail::Target)?;
                 if old != Some(Digest::of(Algorithm::Sha256, bytes)) {
                     self.write(to, bytes, at)?;
@@ -289,12 +313,16 @@ impl Restorer<'_> {
             .at("opening a file in", &self.target.path)
             .map_err(Fail::Target)?;
         if let Some(want) = &whole.digest {
-            let (size, by) = (whole.size, want.algorithm);
-            let found =
-                digest_of_range(&fd, 0, size, by, self.cancel).map_err(|e| match e.code {
-                    Code::Cancelled => Fail::Cancelled,
-                    _ => Fail::Target(e),
-                })?;
+            let (range, by) = ((0, whole.size), want.algorithm);
+            let hand = self.progress.in_hand(&whole.path, whole.size);
+            let found = digest_of_range(&fd, &self.target.path, range, by, self.cancel, &mut |n| {
+                hand.at(n);
+                Ok(())
+            })
+            .map_err(|e| match e.code {
+                Code::Cancelled => Fail::Cancelled,
+                _ => Fail::Target(e),
+            })?;
             if found.as_ref() != Some(want) {
                 self.drop_whole(own_name);
                 let message =
@@ -349,33 +377,6 @@ impl Restorer<'_> {
     fn drop_whole(&self, own_name: &[u8]) {
         let _ = sys::unlink(self.target.own(), own_name, false);
     }
-}
-
-/// The digest of a range of a file; `None` where the file is shorter.
-fn digest_of_range(
-    fd: &OwnedFd,
-    offset: u64,
-    len: u64,
-    algorithm: Algorithm,
-    cancel: &CancelToken,
-) -> Result<Option<Digest>> {
-    let mut hash = Hasher::new(algorithm);
-    let mut buffer = vec![0u8; usize::try_from(len.min(BLOCK as u64)).unwrap_or(BLOCK)];
-    let mut done = 0;
-    while done < len {
-        if cancel.is_now() {
-            return Err(Error::cancelled());
-        }
-        let want = usize::try_from((len - done).min(BLOCK as u64)).unwrap_or(BLOCK);
-        let n = retry_on_intr(|| rustix::io::pread(fd, &mut buffer[..want], offset + done))
-            .at("reading", b"a file in work")?;
-        if n == 0 {
-            return Ok(None);
-        }
-        hash.update(&buffer[..n]);
-        done += n as u64;
-    }
-    Ok(Some(hash.finish()))
 }
 
 /// So that the descriptor of our own directory can be used beside other borrows of the target.

@@ -14,11 +14,13 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, Mode, flock};
 use rustix::io::Errno;
 
+use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::engine::drive::{OWN, join, split};
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::item::check_path;
 use crate::meta::Time;
+use crate::progress::Progress;
 use crate::sys;
 
 /// How the names of our private places begin.
@@ -100,9 +102,16 @@ impl Target {
 
     /// Takes over from broken runs: the directories that they made are noted, what they had in work goes.
     ///
+    /// What is right of files in parts counts as brought back; looking for that is what `progress` tells of.
+    ///
     /// # Errors
-    /// `Code::Io`, what SQLite answers.
-    pub fn take_over(&mut self, catalog: &Catalog) -> Result<()> {
+    /// `Code::Io`, `Code::Cancelled`, what SQLite answers.
+    pub fn take_over(
+        &mut self,
+        catalog: &Catalog,
+        cancel: &CancelToken,
+        progress: &Progress,
+    ) -> Result<()> {
         let own_path = join(&self.path, OWN);
         let mut places = Vec::new();
         let own = sys::open_dir_beneath(self.root.as_fd(), OWN, true).at("opening", &own_path)?;
@@ -129,7 +138,7 @@ impl Target {
             clear(dir.as_fd(), &path)?;
             sys::unlink(own.as_fd(), &place, true).at("removing", &path)?;
         }
-        self.resume_parts(catalog)
+        self.resume_parts(catalog, cancel, progress)
     }
 
     fn read_notes(&mut self, dir: BorrowedFd<'_>, catalog: &Catalog, path: &[u8]) -> Result<()> {

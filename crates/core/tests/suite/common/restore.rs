@@ -41,7 +41,7 @@ impl Restore {
                 .fold(7u64, |n, b| n * 31 % (1 << 60) + u64::from(*b))
         );
         let mut target = Target::open(bytes(to), &session)?;
-        target.take_over(&catalog)?;
+        target.take_over(&catalog, &CancelToken::new(), &Progress::new())?;
         Ok(Restore {
             catalog,
             target,
