@@ -19,7 +19,10 @@ import type { Pace, Phase, Progress } from './reporter.js'
 /** The stretch over which the rate is told, and the least that says anything. */
 const WINDOW_MS = 15_000
 const LEAST_MS = 1_000
-/** The time left goes by so much of what has passed: the beginning and the end of each drive are slow. */
+/**
+ * The time left goes by half of what has passed, within these bounds; after a drive change by a whole drive at least:
+ * the beginning and the end of each are slow.
+ */
 const LONGEST_MS = 300_000
 /** Samples closer together than this are one; further back they are thinned out. */
 const STEP_MS = 250
@@ -65,13 +68,15 @@ class Series {
   #resting = false
   /** When the stretch in hand began, where that is known. */
   #began: number | undefined
-  /** Where the stretch in hand begins. */
+  /** Where the stretch in hand begins, and the one before it. */
   stretch: Sample | undefined
+  before: Sample | undefined
 
   rest(until?: number): void {
     this.#resting = true
     this.#began = until
     this.flushing = false
+    this.before = this.stretch ?? this.before
     this.stretch = undefined
   }
 
@@ -84,6 +89,7 @@ class Series {
       // It counts from nothing again.
       this.samples = []
       this.rounds = []
+      this.before = undefined
     } else if (last !== undefined && this.#resting) {
       this.#rested = (this.#began ?? now) - last.at
     }
@@ -218,7 +224,13 @@ export class RateMeter {
   }
 
   #workPerSecond(price: number): number | undefined {
-    return this.#perSecond((work) => work.bytes + work.files * price, LONGEST_MS)
+    const { samples, before } = this.#series
+    const [first, last] = [samples[0], samples.at(-1)]
+    if (first === undefined || last === undefined) return undefined
+    const half = (last.at - first.at) / 2
+    const cycle = before === undefined ? 0 : last.at - before.at
+    const window = Math.min(LONGEST_MS, Math.max(WINDOW_MS, half, cycle))
+    return this.#perSecond((work) => work.bytes + work.files * price, window)
   }
 
   /** By whole rounds where there are some, by the last `window` milliseconds else. */
