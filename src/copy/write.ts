@@ -33,6 +33,8 @@ import { Upkeep } from './upkeep.js'
 
 /** Milliseconds after which a group of files is made durable. */
 const EPOCH_MS = 5000
+/** Bytes that a file system writes for a file beside its blocks, about, as long as nothing is known: twice its metadata. */
+const JOURNAL = 8 * 1024
 /** Bytes of a copy from which the rate of writing can be told. */
 const RATE_FROM = 64 * 1024 ** 2
 
@@ -292,7 +294,7 @@ export class VolumeWriter {
       const began = Date.now()
       const medium = new Medium(
         writtenCounter(mounted.facts.mount?.source),
-        this.#overhead ?? share.cost / Math.max(1, share.bytes),
+        this.#overhead ?? (share.cost + share.files * JOURNAL) / Math.max(1, share.bytes),
       )
       outcome = await drive.copy(
         run,
