@@ -1,10 +1,11 @@
 /**
  * `npm run bench`: measures the program beside its peers and writes bench/RESULTS.md.
  *
- *   npm run bench -- [--quick] [--runs N] [--only start,scan,small,large,verify,restore,million] [--no-write]
+ *   npm run bench -- [--quick] [--runs N] [--only start,scan,small,large,verify,restore,million,eta,page] [--no-write]
  *
  * `--quick` takes a tenth of everything, for trying; its figures are printed and not written down.
- * `million` runs only when it is named. MVCOPY_BENCH_DIR says where the trees and images lie (up to
+ * `million`, `eta` (how honest the time left is) and `page` (START-HERE.html of a million files) run only when they are
+ * named; the last two have no peers and are printed alone. MVCOPY_BENCH_DIR says where the trees and images lie (up to
  * 12 GB), by default the system's temporary directory. As root, copies go to a tmpfs and to a
  * loop-mounted ext4, else into a directory beside the source. It is no test: nothing here fails
  * because of a time.
@@ -15,7 +16,15 @@ import { parseArgs } from 'node:util'
 import { tempDir } from '../__test__/helpers/temp.js'
 import { sideBySide } from './measure.js'
 import { document, fileSystemOf, type Result, table } from './results.js'
+import { etaTable } from './eta.js'
+import { pageTable } from './page.js'
 import { suites } from './suites.js'
+
+/** What is measured by itself, without a peer. */
+const alone: Record<string, (scale: number, log: (text: string) => void) => Promise<string>> = {
+  eta: etaTable,
+  page: pageTable,
+}
 
 const { values } = parseArgs({
   options: {
@@ -30,10 +39,11 @@ await main()
 
 async function main(): Promise<void> {
   const keys = values.only.split(',')
-  const unknown = keys.filter((key) => !(key in suites))
+  const known = { ...suites, ...alone }
+  const unknown = keys.filter((key) => !(key in known))
   const runs = Number(values.runs)
   if (unknown.length > 0 || !Number.isInteger(runs) || runs < 1) {
-    process.stderr.write(`--only takes ${Object.keys(suites).join(', ')}; --runs a number from 1\n`)
+    process.stderr.write(`--only takes ${Object.keys(known).join(', ')}; --runs a number from 1\n`)
     process.exitCode = 2
     return
   }
@@ -49,6 +59,11 @@ async function main(): Promise<void> {
 
   const results: Result[] = []
   for (const key of keys) {
+    const table = alone[key]
+    if (table === undefined) continue
+    process.stdout.write(`${await table(values.quick ? 0.1 : 1, log)}\n`)
+  }
+  for (const key of keys.filter((one) => one in suites)) {
     log(`${key}: making the tree`)
     for (const suite of suites[key]?.(values.quick ? 0.1 : 1) ?? []) {
       log(suite.title)
@@ -59,7 +74,7 @@ async function main(): Promise<void> {
       process.stdout.write(`${table(result)}\n`)
     }
   }
-  if (values.quick || values['no-write']) return
+  if (values.quick || values['no-write'] || results.length === 0) return
   const how = `medians of ${runs} interleaved runs, whole processes by the wall clock`
   fs.writeFileSync(
     new URL('RESULTS.md', import.meta.url),

@@ -121,6 +121,14 @@ rootTest(
     for (const event of events(again, 'adopted')) {
       t.like(event, { added: 0, missing: 0, differing: 0 })
     }
+    // The lists on them were just read, and tell all that is known.
+    t.notRegex((await host.run(['status'])).stdout, /not up to date/)
+    const label = ['relabel', '1', 'other']
+    ended(t, await host.run(['volumes', ...label]), 0)
+    t.regex(
+      (await host.run(['status'])).stdout,
+      /not up to date on drive 1 .*, drive 2 .*, drive 3/,
+    )
   },
 )
 

@@ -217,6 +217,30 @@ test(`${COUNT} hostile names, through every command`, async (t) => {
   rotten(7)
   await stage.pipe(host, ['verify', '-o', drive, '--restart'], 1)
   await stage.pipe(host, ['repair', '-o', drive, '-v'], 0)
+  touched(6, 3)
+  for (const output of await stage.all(host, ['verify', '-o', drive, '--against-source'], 1)) {
+    t.regex(output, /newer/)
+  }
+  await stage.all(host, ['plan', source, '-o', drive, '-c', '-v'], 0)
+  const [page, log] = [place('p'), place('l')]
+  await stage.all(host, ['report', '--html', page, '-v'], 0)
+  await stage.terminal(host, [...copy, '--delete-foreign', '--log-file', log], 0)
+  for (const file of [page, log]) {
+    const written = fs.readFileSync(file, 'utf8')
+    t.true(written.length > 1000)
+    t.is(hazard(written), undefined, String(file))
+  }
+  // Restored files beside others, as somebody else's copy of the sources.
+  await stage.pipe(makeHost(), ['adopt', '-o', back, source, '-vv'], 0)
+  for (const args of [
+    ['relabel', '1', hostileName(random, 3)],
+    ['retire', '1'],
+  ]) {
+    const { code, stdout, stderr } = await host.run(['volumes', ...args])
+    t.true(code === 0 || code === 2, stderr)
+    t.is(hazard(stdout + stderr), undefined, stderr)
+  }
+  await stage.all(host, ['volumes', '-v'], 0)
 
   for (const how of ['pipe', 'json', 'terminal'] as const) {
     const other = makeHost()

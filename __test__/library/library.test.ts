@@ -63,7 +63,11 @@ test('walk, plan, copy, verify, restore', async (t) => {
   )
   assertUnionEquals(t, source, [out])
 
-  t.like(await verify({ ...at, output: out }), { exit: 0, findings: [] })
+  const told: Library.ProgressUpdate[] = []
+  const onProgress = (progress: Library.ProgressUpdate) => told.push(progress)
+  t.like(await verify({ ...at, output: out, onProgress }), { exit: 0, findings: [] })
+  t.deepEqual(told.at(-1)?.files, { done: 3, total: 3 })
+  t.deepEqual(told.at(-1)?.bytes, { done: 3004, total: 3004 })
   fs.writeFileSync(path.join(out, 'b'), 'evil')
   fs.utimesSync(path.join(out, 'b'), 1_700_000_000.25, 1_700_000_000.25)
   const checked = await verify({ ...at, output: out })

@@ -15,6 +15,7 @@ function fake<T>(done: Promise<T>) {
   const progress: Progress = {
     entries: 1,
     files: 0,
+    written: 0,
     bytes: 0,
     durableBytes: 0,
     errors: 0,

@@ -21,13 +21,9 @@ export interface Opened {
   readonly faults: string[]
 }
 
-/** Opens a file in a window of its own. */
-export async function open(
-  t: ExecutionContext,
-  file: string,
-  options: { colorScheme?: 'dark' | 'light'; width?: number; javaScriptEnabled?: boolean } = {},
-): Promise<Opened> {
-  browser ??= chromium.launch({
+/** Starts a browser that asks nobody for anything. */
+export function launch(): Promise<Browser> {
+  return chromium.launch({
     executablePath: '/usr/bin/chromium',
     args: [
       ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
@@ -35,6 +31,15 @@ export async function open(
       '--disable-dev-shm-usage',
     ],
   })
+}
+
+/** Opens a file in a window of its own. */
+export async function open(
+  t: ExecutionContext,
+  file: string,
+  options: { colorScheme?: 'dark' | 'light'; width?: number; javaScriptEnabled?: boolean } = {},
+): Promise<Opened> {
+  browser ??= launch()
   const { width = 1000, ...rest } = options
   const context = await (await browser).newContext({
     ...rest,

@@ -7,7 +7,8 @@ import path from 'node:path'
 import type { RunContext } from '../context.js'
 import { UserError, usageError } from '../errors.js'
 import { Exit } from '../exit.js'
-import { type Learned, learnDrive, moveSource, unknownVolumes } from '../native/adopt.js'
+import { type Learned, learnDrive, moveSource, noteList, unknownVolumes } from '../native/adopt.js'
+import { counts } from '../native/job.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, Volume } from '../native/set.js'
 import type { PathFacts } from '../native/volume.js'
@@ -51,6 +52,8 @@ export async function takeOverOurs(
     refuseClones(catalog, drives)
     for (const drive of drives) await takeOver(catalog, drive, context)
     placeSources(catalog, options, context)
+    const job = { signal: context.stop.orderly, immediate: context.stop.immediate }
+    for (const { facts } of drives) await noteList(catalog, facts.path, job)
     tellRest(catalog, context)
     return catalog.file
   } finally {
@@ -91,7 +94,8 @@ async function takeOver(
   const learned = await learnDrive(catalog, placeOf(facts), {
     signal: stop.orderly,
     immediate: stop.immediate,
-    onProgress: ({ entries }) => report.progress({ files: { done: entries }, bytes: { done: 0 } }),
+    onProgress: (progress) =>
+      report.progress({ ...counts(progress), files: { done: progress.entries } }),
   })
   report.phaseEnd()
   tell(context, output, learned)

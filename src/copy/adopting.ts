@@ -36,6 +36,12 @@ export interface AdoptingParts {
   readonly tally: RunTally
 }
 
+/** Files that are equal to what the sources have. */
+interface Equal {
+  readonly files: number
+  readonly bytes: number
+}
+
 /** The coarser time step of the file systems, in seconds: FAT has steps of two. */
 export function timeStep(fsType: string): number {
   return /^(vfat|msdos|exfat|fuse\.exfat|fuseblk|fuse)$/.test(fsType) ? 2 : 0
@@ -53,13 +59,13 @@ export async function adoptDrives(parts: AdoptingParts): Promise<void> {
       if (verdict.kind === 'blank') throw nothingThere(given)
       throw refusedOutput(verdict, sentence, hint)
     }
-    await refuseHopeless(parts, given, facts)
+    const equal = await refuseHopeless(parts, given, facts)
     const number = Math.max(0, ...catalog.volumes().map((one) => one.number)) + 1
     const name = label ?? `${catalog.setInfo().name}-${number}`
     label = undefined
     const mounted = await drives.openNew(output, facts, number, name)
     try {
-      await takeOver(parts, mounted)
+      await takeOver(parts, mounted, equal)
     } catch (error) {
       // What was promised stands in its journal: the next opening goes on from there.
       mounted.drive.abandon()
@@ -68,12 +74,12 @@ export async function adoptDrives(parts: AdoptingParts): Promise<void> {
   }
 }
 
-/** Refuses a drive that holds nothing equal, or has no room for our own files. */
+/** Refuses a drive that holds nothing equal, or has no room for our own files; tells how much is equal. */
 async function refuseHopeless(
   { catalog, run, context }: AdoptingParts,
   given: FsName,
   facts: PathFacts,
-): Promise<void> {
+): Promise<Equal> {
   const { report, stop } = context
   report.phaseStart('compare')
   const step = timeStep(facts.mount?.fsType ?? '')
@@ -88,6 +94,7 @@ async function refuseHopeless(
       { exit: Exit.needed, hint: 'Make room on it and run the same command again.' },
     )
   }
+  return found
 }
 
 function nothingThere(given: FsName): UserError {
@@ -100,7 +107,7 @@ function nothingThere(given: FsName): UserError {
   )
 }
 
-async function takeOver(parts: AdoptingParts, mounted: Mounted): Promise<void> {
+async function takeOver(parts: AdoptingParts, mounted: Mounted, equal: Equal): Promise<void> {
   const { context, run, drives } = parts
   const { report, stop } = context
   const { volume } = mounted
@@ -110,7 +117,11 @@ async function takeOver(parts: AdoptingParts, mounted: Mounted): Promise<void> {
     immediate: stop.immediate,
     onErrors: tellErrors(report, volume),
     onProgress: ({ files, bytes, current }) =>
-      report.progress({ files: { done: files }, bytes: { done: bytes }, current }),
+      report.progress({
+        files: { done: files, total: equal.files },
+        bytes: { done: bytes, total: equal.bytes },
+        current,
+      }),
   })
   report.phaseEnd()
   report.phaseStart('close')

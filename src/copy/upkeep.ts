@@ -11,7 +11,7 @@ import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
 import { countFindings, repairDrive } from '../native/repair.js'
 import type { Catalog, CopyOutcome } from '../native/set.js'
-import type { WaitingVolume } from '../report/reporter.js'
+import type { Amount, WaitingVolume } from '../report/reporter.js'
 import { tellErrors } from '../set/faults.js'
 import { counted, driveName } from '../set/messages.js'
 import type { Look } from '../volume/look.js'
@@ -126,11 +126,11 @@ export class Upkeep {
   }
 
   /**
-   * `--verify-writes`: reads back what was written on a drive and copies once more what is not as it was written. The
+   * `--verify-writes`: reads back what was written on a drive, so much of it, and copies once more what is not as it was written. The
    * answer is whether all of it is good now. Rejects with `NativeError`: `DRIVE_FAILED` where what was copied once
    * more is bad again.
    */
-  async readBack(mounted: Mounted): Promise<boolean> {
+  async readBack(mounted: Mounted, { files: all, bytes: allBytes }: Amount): Promise<boolean> {
     const { catalog, context, tally } = this.#p
     const { report, stop } = context
     const { number, label, fsType } = mounted.volume
@@ -140,7 +140,10 @@ export class Upkeep {
     const found = await mounted.drive.readBack({
       ...job,
       onProgress: ({ files, bytes }) =>
-        report.progress({ files: { done: files }, bytes: { done: bytes } }),
+        report.progress({
+          files: { done: files, total: all },
+          bytes: { done: bytes, total: allBytes },
+        }),
     })
     report.phaseEnd()
     const what = `${counted(found.files, 'file')} (${prettyBytes(found.bytes)})`

@@ -23,6 +23,7 @@ import { timeStep } from './adopting.js'
 import { DriveChange, type Filled, NoDrive, type Wanted } from './change.js'
 import { type CopyPlan, copiesOf, planCopies, plus } from './copies.js'
 import type { Drives, Mounted } from './drives.js'
+import { type Copied, Medium, writtenCounter } from './medium.js'
 import { OpenDrives } from './open.js'
 import type { CopyOptions } from './options.js'
 import { type PlanInForce, Planner } from './planning.js'
@@ -32,6 +33,8 @@ import { Upkeep } from './upkeep.js'
 
 /** Milliseconds after which a group of files is made durable. */
 const EPOCH_MS = 5000
+/** Bytes that a file system writes for a file beside its blocks, about, as long as nothing is known: twice its metadata. */
+const JOURNAL = 8 * 1024
 /** Bytes of a copy from which the rate of writing can be told. */
 const RATE_FROM = 64 * 1024 ** 2
 
@@ -79,6 +82,8 @@ export class VolumeWriter {
   /** What found no room in the copies before it. */
   #leftOver: PlanSummary['unplaced'] = { entries: 0, files: 0, bytes: 0 }
   #waiting: SummaryEvent['waiting'] = []
+  /** What the drive before wrote for a byte of content. */
+  #overhead: number | undefined
   /** The drive that was written last, for the next drive change. */
   #full: Filled | undefined
   /** Where the drives that this run is done with were mounted. */
@@ -287,6 +292,10 @@ export class VolumeWriter {
       this.#total = { files: tally.files + still.files, bytes: tally.bytes + still.bytes }
       report.phaseStart('copy')
       const began = Date.now()
+      const medium = new Medium(
+        writtenCounter(mounted.facts.mount?.source),
+        this.#overhead ?? (share.cost + share.files * JOURNAL) / Math.max(1, share.bytes),
+      )
       outcome = await drive.copy(
         run,
         {
@@ -301,10 +310,11 @@ export class VolumeWriter {
           signal: stop.orderly,
           immediate: stop.immediate,
           onErrors: tellErrors(report, name),
-          onProgress: (progress) => this.#tellProgress(progress, name, share),
+          onProgress: (progress) => this.#tellProgress(progress, name, share, medium),
         },
       )
       report.phaseEnd()
+      this.#overhead = medium.overhead
       const seconds = (Date.now() - began) / 1000
       if (outcome.bytes >= RATE_FROM && seconds > 0) catalog.noteRate(outcome.bytes / seconds)
       tally.add(outcome)
@@ -321,8 +331,11 @@ export class VolumeWriter {
     this.#p.drives.justFilled = volume.id
     // A file that was planned for it and is not there, for whatever reason, leaves it unfinished.
     const missing = outcome === undefined ? 0 : outcome.failed + outcome.foreign + outcome.changing
-    const written = outcome !== undefined && !tally.interrupted
-    const isGood = !written || !options.verifyWrites || (await this.#isKept(mounted))
+    const isGood =
+      outcome === undefined ||
+      tally.interrupted ||
+      !options.verifyWrites ||
+      (await this.#isKept(mounted, outcome))
     const complete = !tally.interrupted && missing === 0 && isGood
     await this.#upkeep.close(mounted, complete, outcome, applied)
     tally.volumes.push(name)
@@ -342,10 +355,10 @@ export class VolumeWriter {
   }
 
   /** Whether the drive keeps what was written on it; while that is not known it is not complete. */
-  async #isKept(mounted: Mounted): Promise<boolean> {
+  async #isKept(mounted: Mounted, written: CopyOutcome): Promise<boolean> {
     const { number } = mounted.volume
     this.#unproven.add(number)
-    const isGood = await this.#upkeep.readBack(mounted)
+    const isGood = await this.#upkeep.readBack(mounted, written)
     if (isGood) this.#unproven.delete(number)
     return isGood
   }
@@ -390,21 +403,36 @@ export class VolumeWriter {
     progress: JobProgress,
     volume: VolumeName,
     share: { files: number; bytes: number },
+    medium: Medium,
   ): void {
-    const { tally, context } = this.#p
+    const { tally, context, options } = this.#p
+    const own = inHand(progress)
+    const copied = { bytes: progress.bytes, files: progress.written }
+    const reached = medium.reached(copied, own.flushing === true)
+    const { bytes } = reached ?? copied
+    const drives = this.#index - 1 + this.#plan.volumes.length
+    const before = { bytes: tally.bytes, files: tally.files }
     context.report.progress({
       files: { done: tally.files + progress.files, total: this.#total.files },
-      bytes: { done: tally.bytes + progress.bytes, total: this.#total.bytes },
+      bytes: { done: tally.bytes + bytes, total: this.#total.bytes },
+      pace: {
+        copied: sum(before, copied),
+        reached: reached && sum(before, reached),
+        before: before.bytes,
+        lists: this.#outputs.length > 1 ? drives - 1 : 0,
+        readBack: options.verifyWrites ? this.#total.bytes : 0,
+      },
       volume: {
         ...volume,
         index: this.#index,
-        of: this.#index - 1 + this.#plan.volumes.length,
+        of: drives,
         estimated: this.#plan.volumes.some(({ known }) => !known),
         files: { done: progress.files, total: share.files },
-        bytes: { done: progress.bytes, total: share.bytes },
+        bytes: { done: bytes, total: share.bytes },
+        pace: { copied, reached },
       },
       errors: progress.errors,
-      ...inHand(progress),
+      ...own,
     })
   }
 
@@ -458,6 +486,10 @@ export class VolumeWriter {
       seconds,
     })
   }
+}
+
+function sum(a: Copied, b: Copied): Copied {
+  return { bytes: a.bytes + b.bytes, files: a.files + b.files }
 }
 
 /** Copier threads; 0 is everything on one thread. */

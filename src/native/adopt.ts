@@ -46,6 +46,14 @@ export function surveyDrive(
   return runJob(() => binding.surveyDrive(catalog.native, path, run, stepSeconds), job)
 }
 
+/**
+ * Compares the list of the set on a drive that was read with the catalog; where it tells the same it counts as up to
+ * date, and the answer is true. Rejects with `NativeError`.
+ */
+export function noteList(catalog: Catalog, path: FsName, job?: RunJobOptions): Promise<boolean> {
+  return runJob(() => binding.noteList(catalog.native, path), job)
+}
+
 /** Whether a volume carries no list of the set, or one that is not up to date. */
 export function listIsStale(catalog: Catalog, volume: number): boolean {
   return call(() => binding.listIsStale(catalog.native, volume))

@@ -26,6 +26,11 @@ export function inHand({ current, currentDone, currentSize, phase }: Progress) {
   }
 }
 
+/** Of the counters: files and bytes done, and of how many where the job knows that. */
+export function counts({ files, bytes, totalFiles, totalBytes }: Progress) {
+  return { files: { done: files, total: totalFiles }, bytes: { done: bytes, total: totalBytes } }
+}
+
 /** The failure of one file; the run goes on. */
 export type FileError = FileErrorJs
 

@@ -26,6 +26,9 @@ export interface Holder {
   readonly bytes: number
 }
 
+/** A drive to read from, and how much it has of what is needed. */
+export type HolderAt = FromDrive & Holder
+
 /** Finds or asks for drives to read from. */
 export class Holders {
   readonly #catalog: Catalog
@@ -58,15 +61,16 @@ export class Holders {
   }
 
   /** The next drive to read from; `undefined`: there is none to be had. */
-  async next(holders: readonly Holder[]): Promise<FromDrive | undefined> {
+  async next(holders: readonly Holder[]): Promise<HolderAt | undefined> {
     const wanted = holders
       .filter(({ volume }) => !this.#tried.has(volume))
       .sort((a, b) => b.files - a.files || a.volume - b.volume)
     for (const place of this.#places(wanted)) {
       const volume = await this.#volumeAt(place)
-      if (volume === undefined || !wanted.some((one) => one.volume === volume)) continue
-      this.#tried.add(volume)
-      return { path: place, volume }
+      const found = wanted.find((one) => one.volume === volume)
+      if (found === undefined) continue
+      this.#tried.add(found.volume)
+      return { path: place, ...found }
     }
     const [best] = wanted
     return best === undefined ? undefined : this.#ask(best, wanted)
@@ -103,7 +107,7 @@ export class Holders {
     })
   }
 
-  async #ask(best: Holder, wanted: readonly Holder[]): Promise<FromDrive | undefined> {
+  async #ask(best: Holder, wanted: readonly Holder[]): Promise<HolderAt | undefined> {
     const { prompter, report, stop, cwd, env } = this.#context
     const label = this.#label(best.volume)
     const name = driveName(best.volume, label)
@@ -148,10 +152,10 @@ export class Holders {
       for (const place of places) {
         const { verdict } = await this.#look(place)
         if (verdict.kind === 'volume-of-set' && !verdict.clone) {
-          const found = verdict.number
-          if (wanted.some(({ volume }) => volume === found)) {
-            this.#tried.add(found)
-            return { path: place, volume: found }
+          const found = wanted.find(({ volume }) => volume === verdict.number)
+          if (found !== undefined) {
+            this.#tried.add(found.volume)
+            return { path: place, ...found }
           }
         }
         refused.push(describe(verdict, displayName(place)).sentence)

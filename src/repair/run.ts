@@ -24,6 +24,7 @@ import {
   repairDrive,
 } from '../native/repair.js'
 import { Catalog, type Volume } from '../native/set.js'
+import type { Amount } from '../report/reporter.js'
 import { nativeToUser, tellErrors } from '../set/faults.js'
 import { findKnownSet } from '../set/find.js'
 import { agreed, counted, driveName } from '../set/messages.js'
@@ -31,6 +32,7 @@ import type { Verdict } from '../volume/facts.js'
 import { describe } from '../volume/look.js'
 import { Holders } from './holders.js'
 import type { RepairOptions } from './options.js'
+import { snapshot } from './progress.js'
 import { Slot } from './slot.js'
 import { Telling } from './tell.js'
 
@@ -95,7 +97,7 @@ class Repair {
     const before = await outlook(this.#catalog, volume.number, false, job)
     if (this.#options.dryRun) return this.#telling.dryRun(volume, before, this.#labels())
     this.#aside = await this.#mayKeepBeside(before)
-    await this.#pass(volume, undefined)
+    await this.#pass(volume, undefined, amountOf(before.fromSource))
     if (damaged > 0) {
       const files = counted(damaged, 'file')
       report.note(
@@ -158,15 +160,15 @@ class Repair {
   }
 
   /** One go through the findings, with content from the sources or from another drive. */
-  async #pass(volume: Volume, from: FromDrive | undefined): Promise<void> {
-    const done = await this.#onDrive(volume, (mounted) => this.#repair(mounted, from))
+  async #pass(volume: Volume, from: FromDrive | undefined, all: Amount): Promise<void> {
+    const done = await this.#onDrive(volume, (mounted) => this.#repair(mounted, from, all))
     this.#failed += done.failed
     await this.#telling.done(volume, done)
     // What was repaired until then is durable, and the drive is closed.
     if (done.stopped) throw new CancelledError()
   }
 
-  async #repair(mounted: Mounted, from: FromDrive | undefined): Promise<Repaired> {
+  async #repair(mounted: Mounted, from: FromDrive | undefined, all: Amount): Promise<Repaired> {
     const { report, stop } = this.#context
     const { number, label } = mounted.volume
     report.phaseStart('copy')
@@ -174,8 +176,7 @@ class Repair {
       signal: stop.orderly,
       immediate: stop.immediate,
       onErrors: tellErrors(report, { number, label }),
-      onProgress: ({ files, bytes, errors, current }) =>
-        report.progress({ files: { done: files }, bytes: { done: bytes }, errors, current }),
+      onProgress: (progress) => report.progress(snapshot(progress, all)),
     })
     report.phaseEnd()
     return done
@@ -197,7 +198,7 @@ class Repair {
         return
       }
       if (await slot.isIn()) {
-        await this.#pass(volume, from)
+        await this.#pass(volume, from, from)
         continue
       }
       const kept = await slot.keep(from, this.#aside)
@@ -212,7 +213,7 @@ class Repair {
           this.#codes.push(Exit.needed)
           return
         }
-        if (kept.files > 0) await this.#pass(volume, kept.from)
+        if (kept.files > 0) await this.#pass(volume, kept.from, kept)
       } finally {
         slot.clear()
       }
@@ -236,6 +237,10 @@ class Repair {
     await this.#telling.left(volume, left, this.#labels(), exit)
     return exit
   }
+}
+
+function amountOf({ count, bytes }: Outlook['fromSource']): Amount {
+  return { files: count, bytes }
 }
 
 function strange(output: string, { number, label }: OfSet): UserError {

@@ -19,7 +19,9 @@ import { askForVolume } from '../prompt/questions.js'
 import { counted, driveName, listVolumes } from '../set/messages.js'
 import { ensureStateDirectory, stateDirectory } from '../set/state.js'
 import { describe } from '../volume/look.js'
+import type { HolderAt } from './holders.js'
 import type { RepairOptions } from './options.js'
+import { snapshot } from './progress.js'
 
 /** What is left free on the host's disk, at least. */
 const KEPT_FREE = 64 * 1024 * 1024
@@ -63,7 +65,7 @@ export class Slot {
   }
 
   /** Keeps what `from` has of what is needed, as far as there is room. */
-  async keep(from: FromDrive, aside: boolean): Promise<Kept> {
+  async keep(from: HolderAt, aside: boolean): Promise<Kept> {
     const { report, stop } = this.#context
     const parent = this.#parent()
     const dir = path.join(parent, `mvcopy-repair-${this.#volume.id}`)
@@ -80,8 +82,7 @@ export class Slot {
         {
           signal: stop.orderly,
           immediate: stop.immediate,
-          onProgress: ({ files, bytes, errors, current }) =>
-            report.progress({ files: { done: files }, bytes: { done: bytes }, errors, current }),
+          onProgress: (progress) => report.progress(snapshot(progress, from)),
         },
       )
       if (kept.stopped) throw new CancelledError()

@@ -5,6 +5,7 @@
  */
 
 import type { Phase, Progress, Reporter, RunEvent } from './reporter.js'
+import { withoutPace } from './steady.js'
 
 /** How a sentence is meant: as the command line tells it with `-vv`, with `-v`, as it is, or marked. */
 export type MessageLevel = 'debug' | 'detail' | 'note' | 'warning' | 'error'
@@ -40,7 +41,7 @@ export class CallbackReporter implements Reporter {
   }
 
   progress(progress: Progress): void {
-    this.#to.onProgress?.({ phase: this.#phase, ...progress })
+    this.#to.onProgress?.({ phase: this.#phase, ...withoutPace(progress) })
   }
 
   event(event: RunEvent): void {

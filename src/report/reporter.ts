@@ -24,6 +24,20 @@ export interface Count {
   readonly total?: number | undefined
 }
 
+/** What the time left goes by beside what is shown; it is told to nobody. */
+export interface Pace {
+  /** What was copied, into memory or further. */
+  readonly copied?: { readonly bytes: number; readonly files: number } | undefined
+  /** What of that has reached the drive, as far as anybody can tell. */
+  readonly reached?: { readonly bytes: number; readonly files: number } | undefined
+  /** Bytes of the drives that this run is done with: by them it is known what a drive costs beside the copying. */
+  readonly before?: number | undefined
+  /** Bytes that will be read back, of all drives. */
+  readonly readBack?: number | undefined
+  /** Drives that get a new list of the set at the end: each is closed once more for that. */
+  readonly lists?: number | undefined
+}
+
 /** Where a run stands. Absolute numbers, not increments. */
 export interface Progress {
   /** Files of this run, all drives together. */
@@ -43,6 +57,7 @@ export interface Progress {
         readonly estimated?: boolean | undefined
         readonly files: Count
         readonly bytes: Count
+        readonly pace?: Pace | undefined
       }
     | undefined
   /** Files that could not be handled so far. */
@@ -53,6 +68,7 @@ export interface Progress {
   readonly currentBytes?: Count | undefined
   /** Set while no content moves because what was written is being flushed to the drive. */
   readonly flushing?: boolean | undefined
+  readonly pace?: Pace | undefined
 }
 
 /** A volume as events name it. */

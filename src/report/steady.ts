@@ -36,6 +36,13 @@ export class Steady {
   }
 }
 
+/** The snapshot without what is told to nobody. */
+export function withoutPace({ pace: _, volume, ...progress }: Progress): Progress {
+  if (volume === undefined) return progress
+  const { pace: __, ...drive } = volume
+  return { ...progress, volume: drive }
+}
+
 function steady({ done, total }: Count, last: Count | undefined): Count {
   if (total === undefined) return { done: Math.max(done, last?.done ?? 0) }
   const most = Math.min(total, last?.total ?? total)

@@ -18,7 +18,7 @@ import {
 } from './render.js'
 import type { Phase, Progress, Reporter, RunEvent } from './reporter.js'
 import type { LineSink, ObjectSink } from './sinks.js'
-import { Steady } from './steady.js'
+import { Steady, withoutPace } from './steady.js'
 import type { Verbosity } from './talk.js'
 
 /** What is shown of progress, between the lines. */
@@ -70,6 +70,9 @@ export class TextReporter implements Reporter {
   #loggedAt: number
   #paused = false
   #ended = false
+  /** The phase in hand and when it began, where it is one that a drive costs beside the copying. */
+  #beside: { readonly phase: Phase; readonly from: number } | undefined
+  #hasCopied = false
 
   constructor(options: TextReporterOptions) {
     this.options = options
@@ -79,8 +82,11 @@ export class TextReporter implements Reporter {
   phaseStart(phase: Phase): void {
     this.#leave()
     this.phase = phase
+    const isMain = phase === 'copy' || phase === 'restore'
+    this.#hasCopied ||= isMain
+    if (!isMain && this.#hasCopied) this.#beside = { phase, from: this.options.clock.now() }
     this.last = undefined
-    this.rate.reset(phase)
+    this.rate.reset(phase, this.options.clock.now())
     this.#objectAt = this.options.clock.now()
     if (!this.#paused && !this.#ended) this.options.display.start(phase)
   }
@@ -113,7 +119,13 @@ export class TextReporter implements Reporter {
     const sinks = objects.filter((sink) => sink.progress)
     if (sinks.length === 0) return
     const { bytesPerSecond, secondsLeft } = this.speed()
-    const value = { type: 'progress', phase, ...progress, bytesPerSecond, secondsLeft }
+    const value = {
+      type: 'progress',
+      phase,
+      ...withoutPace(progress),
+      bytesPerSecond,
+      secondsLeft,
+    }
     for (const sink of sinks) sink.write(value, true)
   }
 
@@ -173,6 +185,8 @@ export class TextReporter implements Reporter {
 
   pause(): void {
     this.#paused = true
+    // Whoever thinks about a question costs no drive time.
+    this.#beside = undefined
     this.options.display.stop()
   }
 
@@ -180,7 +194,7 @@ export class TextReporter implements Reporter {
     if (!this.#paused) return
     this.#paused = false
     // The time at the prompt is no working time.
-    this.rate.reset(this.phase)
+    this.rate.reset(this.phase, this.options.clock.now())
     if (this.phase !== undefined && !this.#ended) this.options.display.start(this.phase)
   }
 
@@ -216,6 +230,11 @@ export class TextReporter implements Reporter {
   }
 
   #leave(): void {
+    if (this.#beside !== undefined) {
+      const { phase, from } = this.#beside
+      this.rate.beside(phase, this.options.clock.now() - from)
+      this.#beside = undefined
+    }
     this.options.display.stop()
   }
 }

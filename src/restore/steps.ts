@@ -10,7 +10,7 @@ import { UserError } from '../errors.js'
 import { Exit, type ExitCode, mergeExit } from '../exit.js'
 import { learnDrive } from '../native/adopt.js'
 import { CancelledError, NativeError } from '../native/errors.js'
-import { inHand } from '../native/job.js'
+import { counts, inHand } from '../native/job.js'
 import { displayName, type FsName } from '../native/names.js'
 import {
   type Finished,
@@ -81,6 +81,8 @@ export class Steps {
   #flagged = 0
   #staged: Staged = { files: 0, bytes: 0, others: 0, notBackedUp: 0, outdated: 0, lost: 0 }
   #interrupted = false
+  /** What is done with: restored, or left as it stands there. */
+  #passed = { files: 0, bytes: 0 }
 
   constructor(parts: StepsParts) {
     this.#p = parts
@@ -169,8 +171,8 @@ export class Steps {
       const learned = await learnDrive(catalog, placeOf(facts), {
         signal: stop.orderly,
         immediate: stop.immediate,
-        onProgress: ({ entries }) =>
-          report.progress({ files: { done: entries }, bytes: { done: 0 } }),
+        onProgress: (progress) =>
+          report.progress({ ...counts(progress), files: { done: progress.entries } }),
       })
       report.phaseEnd()
       this.#learned.set(number, generation)
@@ -306,7 +308,7 @@ export class Steps {
       if (!(await this.#learn(drive))) continue
       const readings = (this.#readings.get(drive.number) ?? 0) + 1
       this.#readings.set(drive.number, readings)
-      const goesOn = await this.#readDrive(target, drive)
+      const goesOn = await this.#readDrive(target, drive, shares)
       if (goesOn !== 'on') return goesOn === 'end'
       if (readings >= MOST_READINGS) this.#without.add(drive.number)
       const name = this.#name(drive.number)
@@ -318,12 +320,18 @@ export class Steps {
     }
   }
 
-  async #readDrive(target: RestoreTarget, drive: Found): Promise<'on' | 'end' | 'broken'> {
+  async #readDrive(
+    target: RestoreTarget,
+    drive: Found,
+    shares: readonly Share[],
+  ): Promise<'on' | 'end' | 'broken'> {
     const { context, options } = this.#p
     const { report, stop } = context
     const { facts, number } = drive
     const volume = this.#name(number)
-    const before = { files: this.#sum.files, bytes: this.#sum.bytes }
+    const before = { ...this.#passed }
+    const share = shares.find((one) => one.volume === number)
+    const index = this.#read.length + 1
     report.event({
       type: 'volume-opened',
       volume,
@@ -346,13 +354,24 @@ export class Steps {
           signal: stop.orderly,
           immediate: stop.immediate,
           onErrors: tellErrors(report, volume),
-          onProgress: (progress) =>
+          onProgress: (progress) => {
+            const { files, bytes } = progress
+            this.#passed = { files: before.files + files, bytes: before.bytes + bytes }
             report.progress({
-              files: { done: before.files + progress.files, total: this.#staged.files },
-              bytes: { done: before.bytes + progress.bytes, total: this.#staged.bytes },
+              files: { done: this.#passed.files, total: this.#staged.files },
+              bytes: { done: this.#passed.bytes, total: this.#staged.bytes },
+              volume: {
+                ...volume,
+                index,
+                of: index - 1 + shares.length,
+                files: { done: files, total: share?.files },
+                bytes: { done: bytes, total: share?.bytes },
+              },
               errors: progress.errors,
+              pace: { before: before.bytes },
               ...inHand(progress),
-            }),
+            })
+          },
         },
       )
       report.phaseEnd()

@@ -13,7 +13,7 @@ import { displayName } from '../display.js'
 import { UserError, usageError } from '../errors.js'
 import { Exit, type ExitCode, mergeExit } from '../exit.js'
 import { CancelledError, NativeError } from '../native/errors.js'
-import { inHand, type Progress } from '../native/job.js'
+import { counts, inHand, type Progress } from '../native/job.js'
 import type { FsName } from '../native/names.js'
 import { peekCatalog } from '../native/set.js'
 import { type VerifyInput, verifyDrive } from '../native/verify.js'
@@ -186,8 +186,7 @@ function otherSet(drive: string, named: string): UserError {
 
 function snapshot(progress: Progress) {
   return {
-    files: { done: progress.files },
-    bytes: { done: progress.bytes },
+    ...counts(progress),
     errors: progress.errors,
     ...inHand(progress),
   }

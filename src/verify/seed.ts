@@ -10,7 +10,7 @@ import { displayName } from '../display.js'
 import { UserError, usageError } from '../errors.js'
 import { Exit, type ExitCode, mergeExit } from '../exit.js'
 import { NativeError } from '../native/errors.js'
-import { inHand, type Progress } from '../native/job.js'
+import { counts, inHand, type Progress } from '../native/job.js'
 import { type SeedFinding, type SeedReport, seedVerify } from '../native/seedverify.js'
 import type { Reporter, SummaryEvent } from '../report/reporter.js'
 import { counted, formatCount, formatSize } from '../size.js'
@@ -73,8 +73,7 @@ function absolute(cwd: string, path: string): string {
 
 function snapshot(progress: Progress) {
   return {
-    files: { done: progress.files },
-    bytes: { done: progress.bytes },
+    ...counts(progress),
     errors: progress.errors,
     ...inHand(progress),
   }

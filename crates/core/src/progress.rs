@@ -20,6 +20,8 @@ pub struct Progress {
     pub entries: AtomicU64,
     /// Regular files finished.
     pub files: AtomicU64,
+    /// Regular files whose content is written, durable or not (copy).
+    pub written: AtomicU64,
     /// Bytes of content finished or under way.
     pub bytes: AtomicU64,
     /// Bytes that survive a power cut (copy).
@@ -31,6 +33,16 @@ pub struct Progress {
     queue: Mutex<VecDeque<FileError>>,
     current: Mutex<Vec<u8>>,
     part: Mutex<Option<Part>>,
+    expected: Mutex<Option<Expected>>,
+}
+
+/// How much there is to be done in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// Regular files.
+    pub files: u64,
+    /// Bytes of their content.
+    pub bytes: u64,
 }
 
 /// How far a file is that takes long enough to be told.
@@ -88,6 +100,20 @@ impl Progress {
     /// Adds to a counter.
     pub fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Says how much there is to be done in all, as soon as that is known.
+    pub fn expect(&self, files: u64, bytes: u64) {
+        *self.lock_expected() = Some(Expected { files, bytes });
+    }
+
+    /// How much there is to be done in all; `None` where nobody knows.
+    pub fn expected(&self) -> Option<Expected> {
+        *self.lock_expected()
+    }
+
+    fn lock_expected(&self) -> std::sync::MutexGuard<'_, Option<Expected>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records the failure of one file.

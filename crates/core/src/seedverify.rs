@@ -171,7 +171,16 @@ pub fn verify(
     let name = job_file.as_os_str().as_bytes();
     let mut job = open_job_file(job_file)?;
     // Once through without acting: whoever refuses a job file refuses all of it.
-    let entries = jobfile::read(&job, name, &mut |_, _| cancel.check())?;
+    let is_selected = |index: u64| index >= options.from && options.to.is_none_or(|to| index < to);
+    let (mut files, mut bytes) = (0, 0_u64);
+    let entries = jobfile::read(&job, name, &mut |entry, _| {
+        if is_selected(entry.index) {
+            files += 1;
+            bytes = bytes.saturating_add(entry.bytes);
+        }
+        cancel.check()
+    })?;
+    progress.expect(files, bytes);
 
     let facts = volume::inspect(output)?;
     check_directory(&facts)?;
@@ -215,7 +224,7 @@ pub fn verify(
     job.seek(SeekFrom::Start(0)).at("reading", name)?;
     jobfile::read(&job, name, &mut |entry, _| {
         cancel.check()?;
-        if entry.index >= options.from && options.to.is_none_or(|to| entry.index < to) {
+        if is_selected(entry.index) {
             check.entry(&entry, cancel, progress)?;
         }
         Ok(())

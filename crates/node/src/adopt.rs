@@ -6,6 +6,7 @@ use multivolumecopy_core::catalog::aside::set_aside;
 use multivolumecopy_core::catalog::{self as core_catalog};
 use multivolumecopy_core::engine::adopt;
 use multivolumecopy_core::engine::learn::{self, ListRead};
+use multivolumecopy_core::engine::listcheck;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -209,6 +210,23 @@ pub fn set_catalog_aside(
     set_aside(&path, &suffix)
         .map(|aside| FsName(aside.as_os_str().as_bytes().to_vec()))
         .map_err(|e| to_napi(env, &e))
+}
+
+/// Compares the list of the set on a drive with the catalog; true: it tells the same, and counts as up to date.
+///
+/// # Errors
+/// `BAD_FORMAT`, `CATALOG_DAMAGED`, `CANCELLED`, `IO`.
+#[napi(catch_unwind, ts_return_type = "{ job: Job; done: Promise<boolean> }")]
+pub fn note_list<'env>(
+    env: &'env Env,
+    catalog: &Catalog,
+    #[napi(ts_arg_type = "string")] path: FsName,
+) -> Result<Started<'env>> {
+    let file = catalog.file();
+    spawn(env, "mvc-list", move |cancel, _| {
+        let catalog = core_catalog::Catalog::attach(&file)?;
+        listcheck::note_list(&path.0, &catalog, cancel)
+    })
 }
 
 /// Whether a volume of the set carries no list of the set, or one that is not up to date.

@@ -31,6 +31,8 @@ pub struct ProgressSnapshot {
     pub entries: f64,
     /// Regular files finished.
     pub files: f64,
+    /// Regular files whose content is written, durable or not (copy).
+    pub written: f64,
     /// Bytes of content finished or under way.
     pub bytes: f64,
     /// Bytes that survive a power cut (copy).
@@ -46,6 +48,10 @@ pub struct ProgressSnapshot {
     pub current_done: Option<f64>,
     /// How large it is.
     pub current_size: Option<f64>,
+    /// Regular files that there are in all, where that is known.
+    pub total_files: Option<f64>,
+    /// Bytes of their content.
+    pub total_bytes: Option<f64>,
 }
 
 /// Work under way: cancel it, ask how far it is.
@@ -74,15 +80,19 @@ impl Job {
         let p = &self.progress;
         let part = p.part();
         let of_part = |n: u64| count(&AtomicU64::new(n));
+        let expected = p.expected();
         ProgressSnapshot {
             entries: count(&p.entries),
             files: count(&p.files),
+            written: count(&p.written),
             bytes: count(&p.bytes),
             durable_bytes: count(&p.durable_bytes),
             errors: count(&p.errors),
             phase: u32::try_from(p.phase.load(Ordering::Relaxed)).unwrap_or(u32::MAX),
             current_done: part.as_ref().map(|part| of_part(part.done)),
             current_size: part.as_ref().map(|part| of_part(part.size)),
+            total_files: expected.map(|all| of_part(all.files)),
+            total_bytes: expected.map(|all| of_part(all.bytes)),
             current: FsName(part.map_or_else(|| p.current(), |part| part.path)),
         }
     }

@@ -151,6 +151,9 @@ impl<'a> Committer<'a> {
     /// Takes an entry that is written.
     pub fn push(&mut self, ready: Ready) {
         self.ready_bytes += ready.item.size;
+        if ready.item.kind == crate::meta::Kind::File {
+            Progress::add(&self.progress.written, 1);
+        }
         self.ready.push(ready);
     }
 

@@ -7,13 +7,14 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::drive::{OWN, join};
 use super::own::{read_identity, regular};
 use super::ownernames::note_names;
 use super::recover::{Recovered, replay};
+use super::setlist::NAME as LIST;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::learn::{Differences, Hearsay, ListHead};
@@ -115,6 +116,7 @@ pub fn learn(
         cancel,
         progress,
     };
+    drive.expect()?;
     catalog.atomically(|| drive.learn(place, catalog, before))
 }
 
@@ -149,6 +151,20 @@ fn refuse_strange(identity: &VolumeJson, catalog: &Catalog, path: &[u8]) -> Resu
             ),
         ),
         known => Ok(known),
+    }
+}
+
+/// A file of the drive's own whose bytes count as progress.
+struct Counted<'a> {
+    file: File,
+    progress: &'a Progress,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        Progress::add(&self.progress.bytes, n as u64);
+        Ok(n)
     }
 }
 
@@ -234,6 +250,24 @@ impl Reading<'_> {
         Ok((length > 0).then_some((file, path)))
     }
 
+    /// Says how much is to be read: the manifest once, the list of the set twice.
+    fn expect(&self) -> Result<()> {
+        let size = |name: &[u8]| -> Result<u64> {
+            let Some((file, path)) = self.open(name)? else {
+                return Ok(0);
+            };
+            Ok(file.metadata().at("looking at", &path)?.len())
+        };
+        self.progress
+            .expect(0, size(b"manifest.jsonl")? + 2 * size(LIST)?);
+        Ok(())
+    }
+
+    fn counted(&self, file: File) -> BufReader<Counted<'_>> {
+        let progress = self.progress;
+        BufReader::with_capacity(1 << 16, Counted { file, progress })
+    }
+
     fn step(&self) -> Result<()> {
         Progress::add(&self.progress.entries, 1);
         self.cancel.check()
@@ -244,7 +278,7 @@ impl Reading<'_> {
         let Some((file, path)) = self.open(b"manifest.jsonl")? else {
             return merge.finish();
         };
-        let reader = BufReader::with_capacity(1 << 16, file);
+        let reader = self.counted(file);
         let mut told = HashSet::new();
         let header = manifest::read(reader, &path, &mut |mut item| {
             self.step()?;
@@ -263,20 +297,23 @@ impl Reading<'_> {
     /// Reads the list twice: to its last line before anything of it is believed, and for its entries. One
     /// that cannot be used takes nothing from what the drive says of itself.
     fn read_list(&self, catalog: &Catalog) -> Result<ListRead> {
-        let Some((file, path)) = self.open(b"catalog.jsonl")? else {
+        let Some((file, path)) = self.open(LIST)? else {
             return Ok(ListRead::None);
         };
+        let size = file.metadata().at("looking at", &path)?.len();
         let head = match self.list_head(file, &path) {
             Ok(head) => head,
             Err(e) if e.code == Code::Cancelled => return Err(e),
             Err(e) => return Ok(ListRead::Unusable(e.to_string())),
         };
         let hearsay = catalog.hear(&head, self.identity.volume.number)?;
-        if !hearsay.volumes.is_empty() {
-            let Some((file, path)) = self.open(b"catalog.jsonl")? else {
+        if hearsay.volumes.is_empty() {
+            Progress::add(&self.progress.bytes, size);
+        } else {
+            let Some((file, path)) = self.open(LIST)? else {
                 return Ok(ListRead::None);
             };
-            let reader = BufReader::with_capacity(1 << 16, file);
+            let reader = self.counted(file);
             setlist::read(reader, &path, &mut |line| match line {
                 Line::Entry(entry) if hearsay.volumes.binary_search(&entry.volume).is_ok() => {
                     self.step()?;
@@ -290,8 +327,7 @@ impl Reading<'_> {
 
     fn list_head(&self, file: File, path: &[u8]) -> Result<ListHead> {
         let (mut sources, mut volumes) = (Vec::new(), Vec::new());
-        let reader = BufReader::with_capacity(1 << 16, file);
-        let header = setlist::read(reader, path, &mut |line| {
+        let header = setlist::read(self.counted(file), path, &mut |line| {
             match line {
                 Line::Source(source) => sources.push(source),
                 Line::Volume(volume) => volumes.push(volume),

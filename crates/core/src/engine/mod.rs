@@ -25,6 +25,7 @@ pub mod findings;
 pub mod foreign;
 pub mod hash;
 pub mod learn;
+pub mod listcheck;
 mod look;
 mod moves;
 mod namer;

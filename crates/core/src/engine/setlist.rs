@@ -30,7 +30,7 @@ use crate::meta::{Kind, Meta};
 use crate::name::is_hazard;
 use crate::sys;
 
-const NAME: &[u8] = b"catalog.jsonl";
+pub(super) const NAME: &[u8] = b"catalog.jsonl";
 
 /// Space is claimed in pieces of this many bytes before it is written: a file system that finds out only
 /// while flushing that there is none fails the flush of everything else too.

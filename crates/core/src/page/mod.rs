@@ -12,6 +12,8 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use crate::format::date;
@@ -133,7 +135,7 @@ pub fn is_ours(start: &[u8]) -> bool {
 pub fn render(facts: &Facts<'_>, parts: &Parts) -> Vec<u8> {
     let mut out = Vec::with_capacity(TEMPLATE.len() + 16 * 1024);
     out.extend_from_slice(MARK);
-    let hash = base64(&Sha256::digest(SCRIPT.as_bytes()));
+    let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
     let mut rest = TEMPLATE;
     while let Some(at) = rest.find("@@") {
         out.extend_from_slice(&rest.as_bytes()[..at]);
@@ -350,22 +352,6 @@ fn push_parts(out: &mut Vec<u8>, parts: &Parts) {
         push_json_text(out, text);
         out.extend_from_slice(b"</script>\n");
     }
-}
-
-/// Base64 with padding (RFC 4648), as a content security policy wants it.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().enumerate().fold(0_u32, |word, (n, byte)| {
-            word | u32::from(*byte) << (16 - 8 * n)
-        });
-        for n in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * n) & 63) as usize];
-            out.push(if n > chunk.len() { '=' } else { digit.into() });
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -99,41 +99,29 @@
       capacity > 0 ? `${percent} percent full` : `${bytes(used)} on it`,
     )
     const list = el('ul', 'dirs')
-    let rest = used
-    largest.forEach((directory, n) => {
-      const colour = COLOURS[n % COLOURS.length]
+    const fill = (size, colour) => {
       const piece = el('i')
-      const size = Math.min(rest, directory.bytes)
-      rest -= size
       piece.style.width = `${fraction(size, whole)}%`
       piece.style.background = colour
       bar.append(piece)
+    }
+    const explain = (colour, name, amount) => {
       const key = el('span', 'key')
       key.style.background = colour
       key.setAttribute('aria-hidden', 'true')
-      list.append(
-        el(
-          'li',
-          '',
-          el('span', '', key, directory.path),
-          el('span', 'dim', `${bytes(directory.bytes)}, ${count(directory.files, 'file')}`),
-        ),
-      )
-    })
-    if (rest > 0) {
-      const piece = el('i')
-      piece.style.width = `${fraction(rest, whole)}%`
-      piece.style.background = OTHER
-      bar.append(piece)
-      if (largest.length > 0 && rest > used / 100) {
-        const key = el('span', 'key')
-        key.style.background = OTHER
-        key.setAttribute('aria-hidden', 'true')
-        list.append(
-          el('li', '', el('span', '', key, 'everything else'), el('span', 'dim', bytes(rest))),
-        )
-      }
+      list.append(el('li', '', el('span', '', key, name), el('span', 'dim', amount)))
     }
+    let rest = used
+    largest.forEach((directory, n) => {
+      const colour = COLOURS[n % COLOURS.length]
+      const size = Math.min(rest, directory.bytes)
+      rest -= size
+      fill(size, colour)
+      const amount = `${bytes(directory.bytes)}, ${count(directory.files, 'file')}`
+      explain(colour, directory.path, amount)
+    })
+    if (rest > 0) fill(rest, OTHER)
+    if (largest.length > 0 && rest > used / 100) explain(OTHER, 'everything else', bytes(rest))
     card.append(bar)
     card.append(
       el(
@@ -203,77 +191,45 @@
     ),
     command('multivolumecopy restore -o DRIVE --to /where/they/belong'),
   )
-  if (facts.runs.length > 0) {
+  const time = (date) => (date ? `${date.slice(0, 10)} ${date.slice(11, 16)}` : '–')
+  /** A table of what was done, where something was: rows of cells, below a heading or a line. */
+  const past = (above, columns, rows) => {
+    if (rows.length === 0) return
+    const heads = columns.map((name) => {
+      const head = el('th', '', name)
+      head.scope = 'col'
+      return head
+    })
+    const lines = rows.map((cells) => el('tr', '', ...cells))
     const table = el(
       'table',
       '',
-      el(
-        'thead',
-        '',
-        el(
-          'tr',
-          '',
-          ...['Run', 'Began', 'Ended', 'How it ended'].map((name) => {
-            const head = el('th', '', name)
-            head.scope = 'col'
-            return head
-          }),
-        ),
-      ),
+      el('thead', '', el('tr', '', ...heads)),
+      el('tbody', '', ...lines),
     )
-    const body = el('tbody')
-    const time = (date) => (date ? `${date.slice(0, 10)} ${date.slice(11, 16)}` : '–')
-    for (const run of facts.runs) {
-      body.append(
-        el(
-          'tr',
-          '',
-          el('td', '', String(run.number)),
-          el('td', '', time(run.began)),
-          el('td', '', time(run.ended)),
-          el('td', '', run.outcome || 'unfinished'),
-        ),
-      )
-    }
-    table.append(body)
-    $('runs').append(el('p', 'dim', 'Times are UTC.'), table)
+    $('runs').append(above, table)
     $('runs-section').hidden = false
   }
-  if (facts.history.length > 0) {
-    const table = el(
-      'table',
-      '',
-      el(
-        'thead',
-        '',
-        el(
-          'tr',
-          '',
-          ...['Drive', 'Checked', 'How', 'Not good'].map((name) => {
-            const head = el('th', '', name)
-            head.scope = 'col'
-            return head
-          }),
-        ),
-      ),
-    )
-    const body = el('tbody')
-    for (const check of facts.history) {
-      body.append(
-        el(
-          'tr',
-          '',
-          el('td', '', title(driveName(check.volume))),
-          el('td', '', `${check.date.slice(0, 10)} ${check.date.slice(11, 16)}`),
-          el('td', '', check.kind),
-          el('td', check.bad > 0 ? 'bad' : '', String(check.bad)),
-        ),
-      )
-    }
-    table.append(body)
-    $('runs').append(el('h3', '', 'Checks of whole drives'), table)
-    $('runs-section').hidden = false
-  }
+  past(
+    el('p', 'dim', 'Times are UTC.'),
+    ['Run', 'Began', 'Ended', 'How it ended'],
+    facts.runs.map((run) => [
+      el('td', '', String(run.number)),
+      el('td', '', time(run.began)),
+      el('td', '', time(run.ended)),
+      el('td', '', run.outcome || 'unfinished'),
+    ]),
+  )
+  past(
+    el('h3', '', 'Checks of whole drives'),
+    ['Drive', 'Checked', 'How', 'Not good'],
+    facts.history.map((check) => [
+      el('td', '', title(driveName(check.volume))),
+      el('td', '', time(check.date)),
+      el('td', '', check.kind),
+      el('td', check.bad > 0 ? 'bad' : '', String(check.bad)),
+    ]),
+  )
   const sources = el('ul')
   for (const source of facts.sources) {
     sources.append(
@@ -302,27 +258,43 @@
   const inside = Array.from(document.querySelectorAll('script.part'))
   const total = Math.max(inside.length, facts.parts.length)
   const texts = new Array(total)
-  let arrived
   window.mvcopyPart = (number, text) => {
     texts[number] = `\n${text}`
-    arrived?.(number)
   }
-  const load = (number) => {
-    if (texts[number] !== undefined) return texts[number]
+  // What is being loaded, by number: a search that comes meanwhile waits for the same.
+  const loading = new Map()
+  const load = async (number) => {
+    if (number >= total || texts[number] !== undefined) return texts[number]
     if (number < inside.length) {
       texts[number] = `\n${JSON.parse(inside[number].textContent)}`
       inside[number].remove()
       return texts[number]
     }
-    return new Promise((done, failed) => {
+    if (!loading.has(number)) {
       const script = document.createElement('script')
-      script.charset = 'utf-8'
-      script.src = facts.base + encodeURIComponent(facts.parts[number])
-      script.onload = () =>
-        texts[number] === undefined ? failed(new Error('empty')) : done(texts[number])
-      script.onerror = () => failed(new Error('missing'))
-      document.head.append(script)
-    }).finally(() => document.head.querySelector('script')?.remove())
+      const arrives = new Promise((done, failed) => {
+        script.charset = 'utf-8'
+        script.src = facts.base + encodeURIComponent(facts.parts[number])
+        script.onload = () =>
+          texts[number] === undefined ? failed(new Error('empty')) : done(texts[number])
+        script.onerror = () => failed(new Error('missing'))
+        document.head.append(script)
+      })
+      const end = () => {
+        loading.delete(number)
+        script.remove()
+      }
+      arrives.then(end, end)
+      loading.set(number, arrives)
+    }
+    return loading.get(number)
+  }
+  // Whoever goes to the box is about to search: the parts come while the words are typed.
+  const prepare = async () => {
+    for (let number = 0; number < total; number += 1) {
+      await load(number).catch(() => {})
+      await new Promise((next) => setTimeout(next))
+    }
   }
   const literal = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
   const spelled = (text) => {
@@ -400,9 +372,10 @@
   let found = []
   let shown = 0
   const status = $('status')
-  const show = () => {
+  /** Shows what was found, up to so many; what is shown stays. */
+  const show = (until) => {
     const list = $('found')
-    for (const { directory, line } of found.slice(shown, shown + STEP)) {
+    for (const { directory, line } of found.slice(shown, until)) {
       const [name, size, time, other, kind, ...alias] = line.split('/')
       const path = directory.path + name
       const item = el('li')
@@ -441,7 +414,7 @@
       }
       list.append(item)
     }
-    shown = Math.min(found.length, shown + STEP)
+    shown = Math.min(found.length, until)
     $('more').hidden = shown >= found.length
   }
   const KEPT = 10000
@@ -479,6 +452,8 @@
       try {
         const text = await load(number)
         if (mine !== search) return
+        // The next one comes while this one is looked through.
+        load(number + 1).catch(() => {})
         scan(text, wanted, (directory, line) => {
           matches += 1
           if (found.length < KEPT) found.push({ directory, line })
@@ -487,7 +462,7 @@
         if (mine !== search) return
         failed += 1
       }
-      if (shown < STEP && found.length > shown && shown === 0) show()
+      if (shown < STEP) show(STEP)
       if (performance.now() - told > 500) {
         tell(false)
         told = performance.now()
@@ -496,17 +471,12 @@
         if (mine !== search) return
       }
     }
-    if (shown < STEP && found.length > shown) {
-      $('found').replaceChildren()
-      shown = 0
-      show()
-    }
-    $('more').hidden = shown >= found.length
     tell(true)
     document.documentElement.dataset.searched = query
   }
   const query = $('query')
   let timer
+  query.addEventListener('focus', prepare, { once: true })
   query.addEventListener('input', () => {
     clearTimeout(timer)
     timer = setTimeout(() => run(query.value), 200)
@@ -518,7 +488,7 @@
   })
   $('more').addEventListener('click', () => {
     const first = shown
-    show()
+    show(shown + STEP)
     rows()[first]?.focus()
     status.textContent = `${shown.toLocaleString('en')} of ${found.length.toLocaleString('en')} shown.`
   })

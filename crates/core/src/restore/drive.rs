@@ -221,6 +221,14 @@ impl<'a> Restorer<'a> {
         }
     }
 
+    /// What is not brought back, because of what stands there, is done with as well.
+    fn pass_over(&self, item: &Item) {
+        if item.kind == Kind::File {
+            Progress::add(&self.progress.files, 1);
+            Progress::add(&self.progress.bytes, item.size);
+        }
+    }
+
     /// Makes one entry and leaves it to be put into place.
     fn make(&mut self, placed: &Placed, wanted: &Wanted) -> Result<(), Fail> {
         let item = &placed.item;
@@ -235,16 +243,19 @@ impl<'a> Restorer<'a> {
             } => (name, replace, beside),
             Way::Equal => {
                 self.outcome.equal += 1;
+                self.pass_over(item);
                 self.note_group(placed, &wanted.path, None)?;
                 self.note_flags(item, &wanted.path).map_err(Fail::Target)?;
                 return self.settle(wanted, Some(item.mtime));
             }
             Way::Newer => {
                 self.outcome.newer += 1;
+                self.pass_over(item);
                 return self.settle(wanted, None);
             }
             Way::Blocked(why) => {
                 self.outcome.kept += 1;
+                self.pass_over(item);
                 self.tell(&wanted.path, &in_the_way(&wanted.path, why));
                 return self.settle(wanted, None);
             }

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use rusqlite::OptionalExtension;
@@ -87,7 +88,11 @@ impl Check {
     ) -> Result<()> {
         progress.set_current(&entry.relpath);
         self.report.selected += 1;
+        let before = progress.bytes.load(Ordering::Relaxed);
         self.compare(entry, cancel, progress)?;
+        // What was not read is done with as well.
+        let read = progress.bytes.load(Ordering::Relaxed) - before;
+        Progress::add(&progress.bytes, entry.bytes.saturating_sub(read));
         Progress::add(&progress.entries, 1);
         Progress::add(&progress.files, 1);
         Ok(())

@@ -135,6 +135,7 @@ impl Checking<'_> {
         if reader.seeks {
             order.sort_unstable();
         }
+        self.pass_over(chunk, &order);
         let wanted = order.iter().map(|(_, n)| Wanted {
             path: paths[*n],
             by: chunk[*n].by(),
@@ -233,6 +234,20 @@ impl Checking<'_> {
             }
             Ok(true)
         })
+    }
+
+    /// Files that are not read are done with: missing, of another size, or known by another name.
+    fn pass_over(&self, chunk: &[Expected], read: &[(u64, usize)]) {
+        let mut is_read = vec![false; chunk.len()];
+        for (_, n) in read {
+            is_read[*n] = true;
+        }
+        for (one, _) in chunk.iter().zip(is_read).filter(|(_, is_read)| !is_read) {
+            if one.kind == Kind::File {
+                Progress::add(&self.progress.files, 1);
+                Progress::add(&self.progress.bytes, one.size);
+            }
+        }
     }
 
     /// A file that cannot be read is a finding; a drive that does not answer any more is the end.

@@ -121,6 +121,7 @@ impl Checking<'_> {
             "SELECT count(*) FROM item WHERE picked = 1 AND state = 0",
             [],
         )?;
+        self.expect(&tables, start.head.through.as_deref())?;
         self.own_findings(&tables, start.head.begun)?;
         let size_only = tables.number(
             "SELECT count(*) FROM item WHERE picked = 1 AND state = 0 AND kind = 0 AND digest IS NULL",
@@ -212,6 +213,24 @@ impl Checking<'_> {
             tables,
             in_source,
         })
+    }
+
+    /// Says how much is to be read, and how much of that an earlier start of this check has read.
+    fn expect(&self, tables: &Tables, through: Option<&[u8]>) -> Result<()> {
+        const PICKED: &str = "FROM item WHERE picked = 1 AND state = 0 AND kind = 0";
+        let sums = |what: &str, until: &[u8], all: bool| {
+            let sql = format!("SELECT {what} {PICKED} AND (?2 OR key <= ?1)");
+            let sum = tables.number(&sql, rusqlite::params![until, all])?;
+            Ok::<u64, Error>(sum.unsigned_abs())
+        };
+        let (files, bytes) = ("count(*)", "coalesce(sum(size), 0)");
+        self.progress
+            .expect(sums(files, b"", true)?, sums(bytes, b"", true)?);
+        if let Some(through) = through {
+            Progress::add(&self.progress.files, sums(files, through, false)?);
+            Progress::add(&self.progress.bytes, sums(bytes, through, false)?);
+        }
+        Ok(())
     }
 
     pub(super) fn nothing_told(&self) -> Error {
