@@ -1,8 +1,8 @@
 //! Whether the job file that is there is the one that would be written: a run that finds nothing new writes none.
 //!
 //! What a job file says depends on the rows that a scan writes, on what is asked for, and on nothing else. So a
-//! mark is kept of the file that was written last: what was asked for, and which file it became. Every scan
-//! that writes a row takes the mark away, in the transaction that the row is in. A file that somebody touched
+//! mark is kept of the file that was written last: what was asked for, and which file it became. A scan that
+//! changes what would be in it takes the mark away, in the same transaction. A file that somebody touched
 //! is another file, and is written anew.
 
 use std::os::unix::ffi::OsStrExt;

@@ -62,6 +62,10 @@ impl Scan<'_> {
         if *old == *meta && row.need == need && row.gone == 0 && row.source == source {
             return Ok(());
         }
+        // The root of the drives is written by every run, and a mode by many: neither is in a job file.
+        let file = old.kind == Kind::File || meta.kind == Kind::File;
+        self.relisted |= row.gone != 0
+            || (file && (old.kind != meta.kind || old.size != meta.size || row.source != source));
         let mut stmt = self.catalog.conn.prepare_cached(
             "UPDATE entry SET kind = ?3, size = ?4, allocated = ?5, mtime = ?6, mtime_ns = ?7, mode = ?8, \
              uid = ?9, gid = ?10, dev = ?11, ino = ?12, nlink = ?13, rdev = ?14, need = ?15, source = ?16, gone = 0, \
@@ -159,6 +163,7 @@ impl Scan<'_> {
             Err(e) if e.code == Code::Collision => return Err(self.collision(dir, name)?),
             other => other?,
         }
+        self.relisted = true;
         self.since_commit += 1;
         Ok(())
     }
@@ -274,6 +279,7 @@ impl Scan<'_> {
         self.any_gone = true;
         conn.prepare_cached("UPDATE entry SET gone = ?3 WHERE dir = ?1 AND name = ?2")?
             .execute(params![row.dir, row.name, self.run])?;
+        self.relisted = true;
         self.since_commit += 1;
         Ok(())
     }

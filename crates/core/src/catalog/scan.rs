@@ -88,6 +88,8 @@ pub struct Scan<'c> {
     /// Walk tokens whose listing is still to come.
     pending: HashMap<u64, Place>,
     pub(super) since_commit: u64,
+    /// A row was written that a job file says something of.
+    pub(super) relisted: bool,
     /// Something was marked as gone.
     pub(super) any_gone: bool,
     /// Something is renamed already and waits for its drive.
@@ -149,6 +151,7 @@ impl Catalog {
             unsettled,
             pending: HashMap::new(),
             since_commit: 0,
+            relisted: false,
             any_gone: false,
             any_moves: self.any_moves()?,
             same,
@@ -288,7 +291,7 @@ impl Scan<'_> {
             self.tally.gone_files = 0;
             self.tally.gone_bytes = 0;
         }
-        if self.since_commit > 0 {
+        if self.relisted {
             self.catalog.forget_job_file()?;
         }
         self.catalog.conn.execute_batch("COMMIT")?;
@@ -418,7 +421,9 @@ impl Scan<'_> {
 
     fn commit_sometimes(&mut self) -> Result<()> {
         if self.since_commit >= BATCH {
-            self.catalog.forget_job_file()?;
+            if self.relisted {
+                self.catalog.forget_job_file()?;
+            }
             self.catalog.conn.execute_batch("COMMIT; BEGIN")?;
             self.since_commit = 0;
         }
@@ -431,7 +436,7 @@ impl Drop for Scan<'_> {
         // A scan that is broken off keeps what it wrote: every row of it is true, and the next one
         // looks again. After `finish` there is no transaction and this does nothing.
         if !self.catalog.conn.is_autocommit() {
-            if self.since_commit > 0 {
+            if self.relisted {
                 let _ = self.catalog.forget_job_file();
             }
             let _ = self.catalog.conn.execute_batch("COMMIT");
