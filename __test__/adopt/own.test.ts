@@ -132,6 +132,34 @@ rootTest(
   },
 )
 
+rootTest(
+  'a plan that compares content says of a drive known by hearsay what the copy does',
+  async (t) => {
+    const { source, drives } = await set(t)
+    const host = makeHost()
+    ended(t, await host.run(['adopt', '-o', drives[1].path]), 0)
+    // Other content behind the same size and time: on the first drive, of which only the second has told.
+    const changed = path.join(source, 'a/größe')
+    const { atime, mtime } = fs.statSync(changed)
+    const content = fs.readFileSync(changed)
+    content[0] = (content[0] ?? 0) ^ 1
+    fs.writeFileSync(changed, content)
+    fs.utimesSync(changed, atime, mtime)
+    const args = [source, '-o', drives[0].path, '-c', '--json']
+    const planned = await host.run(['plan', ...args])
+    ended(t, planned, 0)
+    const copied = await host.run(args)
+    // It has no room for another version beside the old one.
+    ended(t, copied, 4)
+    const numbers = (run: typeof planned) => {
+      const event = events(run, 'plan')[0]
+      return [event?.files, event?.bytes, event?.changed, event?.unchanged]
+    }
+    t.deepEqual(numbers(copied), [1, 5 * MiB, 1, 6])
+    t.deepEqual(numbers(planned), numbers(copied))
+  },
+)
+
 rootTest('a drive that is mounted read-only is taken over', async (t) => {
   const { source, drives } = await set(t)
   const [, , third] = drives

@@ -12,6 +12,7 @@ import path from 'node:path'
 import type { RunContext } from '../context.js'
 import { UserError, usageError } from '../errors.js'
 import { Exit, type ExitCode } from '../exit.js'
+import { learnDrive } from '../native/adopt.js'
 import { CancelledError } from '../native/errors.js'
 import { displayName } from '../native/names.js'
 import { Catalog, copyCatalog } from '../native/set.js'
@@ -19,6 +20,7 @@ import { unattended } from '../prompt/prompter.js'
 import { nativeToUser } from '../set/faults.js'
 import { driveName } from '../set/messages.js'
 import { type Choice, openCatalog } from '../set/state.js'
+import { placeOf } from '../volume/place.js'
 import { planCopies } from './copies.js'
 import { Drives } from './drives.js'
 import type { CopyOptions } from './options.js'
@@ -89,7 +91,7 @@ async function steps(r: Looked, saveAs: string | undefined): Promise<ExitCode> {
   const joined = join(r)
   const drives = new Drives(catalog, context, r.sources, options.oneFileSystem, true)
   const outputs = options.outputs.map((one) => path.resolve(context.cwd, one))
-  await tellUnfinished(drives, outputs, context)
+  await learnMounted(catalog, drives, outputs, context)
   if (options.adopt || options.selectIndex !== undefined) {
     report.note('The plan does not look for files on the drives that a copy would take over.')
   }
@@ -135,21 +137,34 @@ async function steps(r: Looked, saveAs: string | undefined): Promise<ExitCode> {
   return tally.exit(unplaced.files + unplaced.entries > 0)
 }
 
-/** Drives that hold more, or less, than the catalog knows: a copy would look at them first. */
-async function tellUnfinished(
+/**
+ * Reads the drives at `outputs` of which the catalog knows nothing, only what others told, or an older state, as a copy
+ * does: here into the private copy, and changing nothing on them. What a broken run left open on one only a copy finds out.
+ */
+async function learnMounted(
+  catalog: Catalog,
   drives: Drives,
   outputs: readonly string[],
-  { report }: RunContext,
+  { report, stop }: RunContext,
 ): Promise<void> {
   for (const output of outputs) {
     const { verdict, facts } = await drives.look(output)
-    if (verdict.kind === 'volume-of-set' && !verdict.clone) {
-      if (!facts.hasJournal && !verdict.ahead && verdict.known) continue
-      const name = driveName(verdict.number, verdict.label)
-      report.warning(
-        `${name} holds something that this host does not know of yet; a copy finds out first, and may copy less.`,
-      )
-    }
+    if (verdict.kind !== 'volume-of-set' || verdict.clone) continue
+    const isHeard = catalog.volumes().find(({ id }) => id === verdict.id)?.asOf !== 0
+    if (!facts.hasJournal && !verdict.ahead && verdict.known && !isHeard) continue
+    const job = { signal: stop.orderly, immediate: stop.immediate }
+    const isOpen = await learnDrive(catalog, placeOf(facts), job).then(
+      ({ journal }) => journal,
+      (error: unknown) => {
+        if (error instanceof CancelledError) throw error
+        return true
+      },
+    )
+    if (!isOpen) continue
+    const name = driveName(verdict.number, verdict.label)
+    report.warning(
+      `${name} holds something that this host does not know of yet; a copy finds out first, and may copy less.`,
+    )
   }
 }
 

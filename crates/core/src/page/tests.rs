@@ -203,8 +203,6 @@ fn the_script_is_the_one_that_is_allowed() {
     let page = page("x", "y", b"/s", &Parts::Files(vec!["1-0000.js".into()]));
     let script = between(&page, "<script>", "</script>");
     assert!(script.contains("mvcopyPart"));
-    let hash = base64(&Sha256::digest(script.as_bytes()));
+    let hash = STANDARD.encode(Sha256::digest(script.as_bytes()));
     assert!(page.contains(&format!("script-src 'sha256-{hash}' ")));
-    assert_eq!(base64(b"any carnal pleas"), "YW55IGNhcm5hbCBwbGVhcw==");
-    assert_eq!(base64(b"any carnal pleasu"), "YW55IGNhcm5hbCBwbGVhc3U=");
 }
