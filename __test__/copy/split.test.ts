@@ -9,7 +9,7 @@ import { injecting, readCalls, sample, targetsOf, tracing } from '../crash/strac
 import { type Host, makeHost, type RunResult } from '../helpers/cli.js'
 import { type Drive, KiB, MiB, makeDrive } from '../helpers/drives.js'
 import { rootTest } from '../helpers/root.js'
-import { tempDir } from '../helpers/temp.js'
+import { sh, tempDir } from '../helpers/temp.js'
 import { ended, events, lines, makeSource, put, wrongSums } from './kit.js'
 
 const SIZE = 6_000_000
@@ -97,6 +97,23 @@ rootTest('6 MB over three drives of 3 MB: joined by cat, restored as one file', 
   await nothingLeft(t, host, copy)
   await nothingLeft(t, host, [...copy, '--split-large'])
 
+  // What changes besides content is mended on all parts, and nothing is copied for it.
+  const big = path.join(source, 'big.img')
+  fs.chmodSync(big, 0o640)
+  fs.chownSync(big, 1234, 5678)
+  sh('python3', '-c', 'import os, sys; os.setxattr(sys.argv[1], "user.colour", b"blue")', big)
+  await nothingLeft(t, host, copy)
+  for (const part of partsOf(drives, 'big.img')) {
+    t.like(fs.statSync(part), { mode: 0o100640, uid: 1234, gid: 5678 }, part)
+  }
+  for (const drive of drives) {
+    const manifest = lines(fs.readFileSync(path.join(drive.path, '.mvcopy/manifest.jsonl'), 'utf8'))
+    for (const line of manifest.filter((one) => one.includes('"part":'))) {
+      t.regex(line, /"user.colour"/)
+    }
+  }
+  await nothingLeft(t, host, copy)
+
   const where = await host.run(['where', 'big.img'])
   ended(t, where, 0)
   t.is(lines(where.stdout).filter((line) => line.includes('.mvpart-')).length, items.length)
@@ -110,7 +127,11 @@ rootTest('6 MB over three drives of 3 MB: joined by cat, restored as one file', 
     ended(t, back, 0)
     t.is(events(back, 'summary')[0]?.restored.files, 3)
     t.is(sha(path.join(to, 'big.img')), sha(path.join(source, 'big.img')))
-    t.is(fs.statSync(path.join(to, 'big.img')).mtimeMs, 1_700_000_000_250)
+    t.like(fs.statSync(path.join(to, 'big.img')), {
+      mtimeMs: 1_700_000_000_250,
+      mode: 0o100640,
+      uid: 1234,
+    })
     t.deepEqual(fs.readdirSync(to).sort(), ['a', 'big.img', 'z'])
   }
 
@@ -247,6 +268,25 @@ rootTest('holes stay holes, a bad part is repaired, a restore goes on', async (t
   const half = await host.run(['restore', '-o', good.path, '--to', to])
   t.not(half.code, 0)
   t.false(fs.existsSync(path.join(to, 'disk.img')))
+
+  // Looking what has come already can be stopped. What it reads is slow here.
+  const whole = fs.readdirSync(path.join(to, '.mvcopy')).find((one) => one.startsWith('whole-'))
+  const log = path.join(tempDir('split-log'), 'log')
+  const slow = [
+    ...['strace', '-f', '-qq', '-o', log, '-P', path.join(to, '.mvcopy', String(whole))],
+    ...['-e', 'trace=pread64', '-e', 'inject=pread64:delay_exit=300000'],
+    ...['-e', 'inject=pread64:signal=SIGINT:delay_exit=300000:when=1'],
+  ]
+  const stopped = await host.run(['restore', '-o', good.path, '--to', to, '--json'], {
+    under: slow,
+  })
+  ended(t, stopped, 130)
+  const reads = lines(fs.readFileSync(log, 'utf8')).filter((line) => line.includes('pread64'))
+  const blocks = partsOf([good], 'disk.img').reduce(
+    (sum, one) => sum + Math.ceil(fs.statSync(one).size / MiB),
+    0,
+  )
+  t.true(reads.length > 0 && reads.length < blocks, `${reads.length} of ${blocks} blocks were read`)
 
   ended(t, await host.run(['repair', '-o', at.path]), 0)
   t.is(sha(joined(drives, 'disk.img')), sha(file))

@@ -42,27 +42,30 @@ impl Catalog {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Records what attributes the source has of an entry: volumes that have others are noted.
+    /// Records what attributes the source has of an entry: volumes that have others, also of a part of it, are noted.
     ///
     /// # Errors
     /// What SQLite answers.
     pub fn attributes_are(&self, row: &Row, found: Option<&Extra>) -> Result<()> {
         let mut stmt = self.conn.prepare_cached(
-            "SELECT volume, extra FROM placement WHERE dir = ?1 AND name = ?2 UNION ALL \
-             SELECT p.volume, p.extra FROM moved m JOIN placement p ON p.dir = m.from_dir \
-             AND p.name = m.from_name AND p.volume = m.volume WHERE m.dir = ?1 AND m.name = ?2",
+            "SELECT name, volume, extra FROM placement WHERE dir = ?1 AND name = ?2 UNION ALL \
+             SELECT ?2, p.volume, p.extra FROM moved m JOIN placement p ON p.dir = m.from_dir \
+             AND p.name = m.from_name AND p.volume = m.volume WHERE m.dir = ?1 AND m.name = ?2 UNION ALL \
+             SELECT p.name, p.volume, p.extra FROM split s JOIN part x ON x.split = s.id JOIN placement p \
+             ON p.dir = x.dir AND p.name = x.name WHERE s.dir = ?1 AND s.name = ?2 AND s.stale = 0",
         )?;
         let placed = stmt
             .query_map(params![row.dir, row.name], |r| {
-                Ok((r.get::<_, u32>(0)?, r.get::<_, Option<Vec<u8>>>(1)?))
+                let name: Vec<u8> = r.get(0)?;
+                Ok((name, r.get::<_, u32>(1)?, r.get::<_, Option<Vec<u8>>>(2)?))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         let found = found.map(Extra::to_bytes);
-        for (volume, extra) in placed {
+        for (name, volume, extra) in placed {
             if extra != found {
-                self.note_attributes(row.dir, &row.name, volume)?;
+                self.note_attributes(row.dir, &name, volume)?;
             } else if row.meta.kind != Kind::Dir {
-                self.forget_attributes(row.dir, &row.name, volume)?;
+                self.forget_attributes(row.dir, &name, volume)?;
             }
         }
         Ok(())

@@ -60,6 +60,9 @@ pub struct Range {
     pub from: u64,
 }
 
+/// Device and inode of a hard-linked file, its size and its time.
+type LinkedVersion = (u64, u64, u64, Time);
+
 /// Hands out pages and takes back the answers.
 pub struct Planner<'c> {
     catalog: &'c Catalog,
@@ -67,7 +70,7 @@ pub struct Planner<'c> {
     entries: Ordered<Entries<'c>>,
     any_placed: bool,
     /// Where another name is of the hard-linked file that was asked for last, and which version of it that was.
-    linked_last: Option<((u64, u64, u64, Time), Option<u32>)>,
+    linked_last: Option<(LinkedVersion, Option<u32>)>,
     /// Directories with so many above them are asked for the volume that holds them; none by default.
     units_at: Option<usize>,
     /// Sort keys of the rows of the page that was handed out, end to end, and where each ends.

@@ -17,6 +17,7 @@ use crate::catalog::order::Row;
 use crate::catalog::place::Key;
 use crate::error::Result;
 use crate::format::extra::Extra;
+use crate::format::part::Part;
 use crate::meta::Kind;
 use crate::sys::{self, On};
 
@@ -41,13 +42,18 @@ impl Attributes {
     /// What the source has of an entry that lies at `path` on the drives; `None` when it can't be read, or is
     /// something else now.
     pub fn of(&mut self, row: &Row, path: &[u8]) -> Option<Option<Box<Extra>>> {
-        let source = self.sources.get(&row.source)?;
+        // A part has those of its file, and the negative number of the source that this is in.
+        let (number, path) = match row.source {
+            ..0 => (-row.source, Part::whole(path)),
+            number => (number, path),
+        };
+        let source = self.sources.get(&number)?;
         let (parent, name) = split(source.below(path));
         let (_, _, dir) = match &mut self.dir {
-            Some(open) if open.0 == row.source && open.1 == parent => open,
+            Some(open) if open.0 == number && open.1 == parent => open,
             slot => {
                 let fd = sys::open_dir_beneath(source.fd.as_fd(), parent, false).ok()?;
-                slot.insert((row.source, parent.to_vec(), fd))
+                slot.insert((number, parent.to_vec(), fd))
             }
         };
         // A source that lies under its name is an entry itself.
