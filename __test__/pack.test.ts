@@ -32,7 +32,10 @@ test('the packed package installs into an empty folder, and runs', async (t) => 
   t.true(names.includes('man/multivolumecopy.1'))
   t.true(names.includes('native/index.js'))
   t.true(names.some((name) => /^native\/.*\.node$/.test(name)))
-  const workshop = /^(src|crates|target|scripts|bench|__test__|\.ci|npm)\/|\.build\.json$/
+  t.true(names.includes('THIRD-PARTY-NOTICES'))
+  t.true(names.includes('LICENSE'))
+  const workshop =
+    /^(src|crates|target|scripts|bench|__test__|\.ci|\.github|release)\/|\.build\.json$/
   t.deepEqual(
     names.filter((name) => workshop.test(name)),
     [],

@@ -40,6 +40,13 @@ export function describeError(
     if (trace) lines.push(...causes(error))
     return { lines, exit: error.exit }
   }
+  if (error instanceof Error && error.name === 'NativeLoadError') {
+    // By its name: importing its class from here would put the edge below the native layer.
+    return {
+      lines: [...error.message.split('\n'), ...(trace ? causes(error) : [])],
+      exit: Exit.internal,
+    }
+  }
   const lines = [`internal error: ${error instanceof Error ? error.message : String(error)}`]
   if (trace) {
     if (error instanceof Error) lines.push(...(error.stack ?? '').split('\n').slice(1))

@@ -51,7 +51,7 @@ impl Catalog {
             allocated: item.size,
             mtime: item.mtime,
             mode: item.mode,
-            rdev: item.rdev.map_or(0, |(a, b)| rustix::fs::makedev(a, b)),
+            rdev: item.rdev.map_or(0, |(a, b)| crate::sys::make_device(a, b)),
             ..bare(item.kind)
         };
         if item.kind == Kind::Dir {

@@ -66,7 +66,7 @@ pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
             target: r.get(11)?,
             link: r.get(12)?,
             rdev: matches!(kind, Kind::CharDevice | Kind::BlockDevice)
-                .then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
+                .then(|| (crate::sys::major(rdev), crate::sys::minor(rdev))),
             stored: r.get(14)?,
             alias: r.get(16)?,
             part: part_from(r.get::<_, Option<String>>(17)?.as_deref()),
@@ -178,7 +178,7 @@ impl Catalog {
         let digest = item.digest.as_ref().map(|d| &d.bytes[..]);
         let rdev = item
             .rdev
-            .map_or(0, |(major, minor)| rustix::fs::makedev(major, minor));
+            .map_or(0, |(major, minor)| crate::sys::make_device(major, minor));
         self.conn
             .prepare_cached(
                 "INSERT OR REPLACE INTO placement VALUES(?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \

@@ -245,7 +245,7 @@ fn item_of(
         digest,
         target,
         link: None,
-        rdev: is_device.then(|| (rustix::fs::major(rdev), rustix::fs::minor(rdev))),
+        rdev: is_device.then(|| (sys::major(rdev), sys::minor(rdev))),
         stored: true,
         extra: None,
         names: None,

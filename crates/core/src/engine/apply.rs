@@ -322,7 +322,7 @@ fn set(drive: &Drive, item: &Item, want: &Meta, attributes: bool) -> Result<bool
     }
     if let Some(xattrs) = xattrs {
         // Only root may write attributes of a file that can't be written.
-        let writable = Mode::from_raw_mode(now.mode | 0o200);
+        let writable = Mode::from_raw_mode((now.mode | 0o200) as _);
         let opened = now.mode & 0o200 == 0 && rustix::fs::fchmod(&fd, writable).is_ok();
         let _ = sys::write_xattrs(On::Open(fd.as_fd()), xattrs, false);
         if opened || !xattrs.is_empty() {

@@ -290,14 +290,7 @@ impl Drive {
             .is_ok();
         // exfat-fuse answers EIO to this, which elsewhere means that the drive fails.
         let nodes = sys::file_system_kind(tmp).is_native()
-            || rustix::fs::mknodat(
-                tmp,
-                &b"probe-fifo"[..],
-                rustix::fs::FileType::Fifo,
-                rustix::fs::Mode::from_raw_mode(0o600),
-                0,
-            )
-            .is_ok();
+            || sys::make_node(tmp, b"probe-fifo", crate::meta::Kind::Fifo, 0).is_ok();
         let symlinks = rustix::fs::symlinkat(&b"target"[..], tmp, &b"probe-symlink"[..]).is_ok();
         clean();
         Abilities {

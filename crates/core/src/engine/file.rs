@@ -529,12 +529,11 @@ pub fn target_fault(e: &Error) -> Option<FileFault> {
             | Errno::NXIO
             | Errno::NODEV
             | Errno::SHUTDOWN
-            | Errno::UCLEAN
             | Errno::NOTCONN
             | Errno::STALE
-            | Errno::NOTBLK
-            | Errno::REMOTEIO,
+            | Errno::NOTBLK,
         ) => None,
+        Some(errno) if sys::is_broken_device(errno) => None,
         Some(Errno::EXIST) => Some(FileFault::ForeignInTheWay),
         _ => Some(FileFault::Failed),
     }

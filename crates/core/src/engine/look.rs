@@ -80,7 +80,7 @@ pub(super) fn look(drive: &Drive, item: &Item, cancel: &CancelToken) -> Result<N
             target.is_ok_and(|t| Some(t.as_bytes()) == item.target.as_deref())
         }
         Kind::CharDevice | Kind::BlockDevice => {
-            let rdev = (rustix::fs::major(found.rdev), rustix::fs::minor(found.rdev));
+            let rdev = (sys::major(found.rdev), sys::minor(found.rdev));
             Some(rdev) == item.rdev
         }
         _ => true,

@@ -177,7 +177,7 @@ pub(super) fn meta_of(item: &Item) -> Meta {
         nlink: 1,
         rdev: item
             .rdev
-            .map_or(0, |(major, minor)| rustix::fs::makedev(major, minor)),
+            .map_or(0, |(major, minor)| sys::make_device(major, minor)),
         changed: 0,
         flags: item.extra.as_ref().map_or(0, |extra| extra.flags),
     }

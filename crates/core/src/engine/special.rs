@@ -3,9 +3,9 @@
 //! What the drive's file system cannot hold is recorded and counted, not failed.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::drive::split;
@@ -99,7 +99,7 @@ impl Copier<'_> {
         let device = matches!(meta.kind, Kind::CharDevice | Kind::BlockDevice);
         let rdev = if device { meta.rdev } else { 0 };
         if device {
-            item.rdev = Some((rustix::fs::major(rdev), rustix::fs::minor(rdev)));
+            item.rdev = Some((sys::major(rdev), sys::minor(rdev)));
         }
         self.make_node(work, item, meta)
     }
@@ -115,17 +115,10 @@ impl Copier<'_> {
         }
         let rdev = item
             .rdev
-            .map_or(0, |(major, minor)| rustix::fs::makedev(major, minor));
+            .map_or(0, |(major, minor)| sys::make_device(major, minor));
         let temp = work.temp.fd.as_fd();
         let temp_name = work.temp_name();
-        let kind = FileType::from_raw_mode(meta.kind.type_bits());
-        match rustix::fs::mknodat(
-            temp,
-            temp_name.as_slice(),
-            kind,
-            Mode::from_raw_mode(0o600),
-            rdev,
-        ) {
+        match sys::make_node(temp, &temp_name, meta.kind, rdev) {
             Ok(()) => {}
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
                 return Ok(self.recorded(item, meta));
@@ -173,7 +166,7 @@ impl Copier<'_> {
         if mode {
             // A temp file of our own in a directory that nobody else can enter: it is no symlink.
             let mode = if owned { meta.mode } else { meta.mode & 0o1777 };
-            rustix::fs::chmodat(dir, name, Mode::from_raw_mode(mode), AtFlags::empty())?;
+            sys::set_new_mode(dir, name, mode)?;
         }
         let times = sys::timestamps(meta.mtime);
         rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -269,17 +262,11 @@ pub(super) fn dress_again(
         let _ = sys::write_xattrs(On::Name(dir, name), xattrs, false);
     }
     if want.kind != Kind::Symlink {
-        // By a descriptor of the very entry: chmod(2) by name would follow a symlink that took its place.
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(dir, name, flags, Mode::empty())?;
-        if sys::stat_fd(fd.as_fd())?.kind != want.kind {
-            return Ok(());
-        }
         let mode = if owned { want.mode } else { want.mode & 0o1777 };
-        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        match rustix::fs::chmod(path, Mode::from_raw_mode(mode)) {
-            Ok(()) | Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOENT) => {}
-            Err(e) => return Err(e.into()),
+        let passed = [Errno::PERM, Errno::OPNOTSUPP, Errno::NOENT].map(Errno::raw_os_error);
+        match sys::set_mode_at(dir, name, want.kind, mode) {
+            Err(e) if !e.raw_os_error().is_some_and(|n| passed.contains(&n)) => return Err(e),
+            _ => {}
         }
     }
     let times = sys::timestamps(want.mtime);

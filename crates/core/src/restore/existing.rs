@@ -107,7 +107,7 @@ impl Restorer<'_> {
             }
             Kind::CharDevice | Kind::BlockDevice => Ok(item
                 .rdev
-                .is_some_and(|(a, b)| rustix::fs::makedev(a, b) == meta.rdev)),
+                .is_some_and(|(a, b)| sys::make_device(a, b) == meta.rdev)),
             Kind::Dir | Kind::Fifo | Kind::Socket => Ok(true),
         }
     }

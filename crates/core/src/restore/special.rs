@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, FileType, Mode};
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::drive::{Fail, Restorer};
@@ -44,16 +44,8 @@ impl Restorer<'_> {
         let temp = self.target.number();
         let rdev = item
             .rdev
-            .map_or(0, |(major, minor)| rustix::fs::makedev(major, minor));
-        let kind = FileType::from_raw_mode(item.kind.type_bits());
-        let mode = Mode::from_raw_mode(0o600);
-        let made = rustix::fs::mknodat(
-            &self.target.tmp,
-            temp_name(temp).as_slice(),
-            kind,
-            mode,
-            rdev,
-        );
+            .map_or(0, |(major, minor)| sys::make_device(major, minor));
+        let made = sys::make_node(self.target.tmp.as_fd(), &temp_name(temp), item.kind, rdev);
         if item.rdev.is_some() && made == Err(Errno::PERM) {
             return Ok(None);
         }
@@ -87,8 +79,7 @@ impl Restorer<'_> {
             if mode {
                 // Made by us in a directory that nobody else can enter: it is no symlink.
                 let mode = if owned { item.mode } else { item.mode & 0o1777 };
-                let mode = Mode::from_raw_mode(mode);
-                rustix::fs::chmodat(dir, name.as_slice(), mode, AtFlags::empty())?;
+                sys::set_new_mode(dir.as_fd(), &name, mode)?;
             }
             let times = sys::timestamps(item.mtime);
             rustix::fs::utimensat(dir, name.as_slice(), &times, AtFlags::SYMLINK_NOFOLLOW)?;

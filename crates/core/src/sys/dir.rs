@@ -112,7 +112,20 @@ pub fn stat_fd(fd: BorrowedFd<'_>) -> io::Result<Meta> {
 /// # Errors
 /// What the system answers.
 pub fn mount_id(fd: BorrowedFd<'_>) -> io::Result<u64> {
-    Ok(backend::look_fd(fd)?.mount)
+    let looked = backend::look_fd(fd)?;
+    if looked.mount != looked.meta.dev {
+        return Ok(looked.mount);
+    }
+    Ok(mount_id_of_open(fd).unwrap_or(looked.mount))
+}
+
+/// The id of the mount that an open file is on, by `/proc/self/fdinfo` (proc(5), Linux 3.15): for kernels before
+/// 5.8, whose statx(2) does not tell it, and for emulators that leave it out.
+pub fn mount_id_of_open(fd: BorrowedFd<'_>) -> Option<u64> {
+    use std::os::fd::AsRawFd;
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
+    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
+    id.trim().parse().ok()
 }
 
 /// As [`stat_at`], for a name that came from the system, with the mount.

@@ -6,9 +6,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 
-use rustix::fs::{
-    AtFlags, FallocateFlags, Mode, OFlags, RenameFlags, SeekFrom, Timespec, Timestamps,
-};
+use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, Timespec, Timestamps};
+#[cfg(target_os = "linux")]
+use rustix::fs::{FallocateFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::meta::{Meta, Time};
@@ -23,18 +23,24 @@ pub fn sync_file_system(fd: BorrowedFd<'_>) -> io::Result<()> {
     return Ok(rustix::fs::syncfs(fd)?);
     #[cfg(any(not(target_os = "linux"), feature = "portable"))]
     {
-        // Without syncfs: sync(2) starts and, on the systems that matter here, awaits all writes; it
-        // answers nothing, so the journal's own fsync is what can fail.
+        // Without syncfs: files were flushed as they were closed (`close`), so what is left are directories.
+        // sync(2) awaits them on Linux, and only starts to write them on macOS and FreeBSD; it answers nothing.
         rustix::fs::sync();
-        Ok(rustix::fs::fsync(fd)?)
+        sync_file(fd)
     }
 }
 
-/// Flushes one file (fsync(2)); not retried, for the same reason.
+/// Flushes one file (fsync(2)); not retried, for the same reason. On macOS fsync(2) leaves the drive's own cache
+/// as it is, so there it is F_FULLFSYNC (fcntl(2)), where the file system has it.
 ///
 /// # Errors
 /// What the call answers.
 pub fn sync_file(fd: BorrowedFd<'_>) -> io::Result<()> {
+    #[cfg(target_vendor = "apple")]
+    match rustix::fs::fcntl_fullfsync(fd) {
+        Err(Errno::NOTTY | Errno::INVAL | Errno::NOTSUP) => {}
+        other => return Ok(other?),
+    }
     Ok(rustix::fs::fsync(fd)?)
 }
 
@@ -129,10 +135,17 @@ fn is_unsupported(e: Errno) -> bool {
 /// # Errors
 /// What the call answers, where it is supported: ENOSPC above all.
 pub fn try_claim(fd: BorrowedFd<'_>, len: u64) -> io::Result<bool> {
-    match retry_on_intr(|| rustix::fs::fallocate(fd, FallocateFlags::KEEP_SIZE, 0, len)) {
+    #[cfg(target_os = "linux")]
+    return match retry_on_intr(|| rustix::fs::fallocate(fd, FallocateFlags::KEEP_SIZE, 0, len)) {
         Ok(()) => Ok(true),
         Err(e @ (Errno::NOSPC | Errno::DQUOT)) => Err(e.into()),
         Err(_) => Ok(false),
+    };
+    // Elsewhere the call would change the size.
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (fd, len);
+        Ok(false)
     }
 }
 
@@ -142,7 +155,30 @@ pub fn try_claim(fd: BorrowedFd<'_>, len: u64) -> io::Result<bool> {
 pub fn begin_write_back(fd: BorrowedFd<'_>, offset: u64, len: u64) {
     // Advice that is not taken changes nothing.
     let len = std::num::NonZeroU64::new(len);
+    #[cfg(not(target_vendor = "apple"))]
     let _ = rustix::fs::fadvise(fd, offset, len, rustix::fs::Advice::DontNeed);
+    #[cfg(target_vendor = "apple")]
+    let _ = (fd, offset, len);
+}
+
+/// Says that a file is read from its beginning to its end (posix_fadvise(2)). Advice only.
+pub fn read_ahead(fd: BorrowedFd<'_>) {
+    #[cfg(not(target_vendor = "apple"))]
+    let _ = rustix::fs::fadvise(fd, 0, None, rustix::fs::Advice::Sequential);
+    #[cfg(target_vendor = "apple")]
+    let _ = fd;
+}
+
+/// Whether an errno means that the device or its file system is broken, where Linux alone has a word for it:
+/// EUCLEAN, EREMOTEIO.
+pub fn is_broken_device(errno: Errno) -> bool {
+    #[cfg(target_os = "linux")]
+    return matches!(errno, Errno::UCLEAN | Errno::REMOTEIO);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = errno;
+        false
+    }
 }
 
 /// The next stretch of data at or after `offset` (lseek(2), `SEEK_DATA` and `SEEK_HOLE`): start and end.
@@ -268,7 +304,7 @@ pub fn set_metadata(fd: BorrowedFd<'_>, now: Option<&Meta>, want: &Meta) -> io::
     // Without the right owner setuid and setgid would mean something else.
     let mode = if owned { want.mode } else { want.mode & 0o1777 };
     if now.is_none_or(|n| n.mode != mode || n.uid != want.uid || n.gid != want.gid) {
-        match rustix::fs::fchmod(fd, Mode::from_raw_mode(mode)) {
+        match rustix::fs::fchmod(fd, Mode::from_raw_mode(mode as _)) {
             Ok(()) | Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {}
             Err(e) => return Err(e.into()),
         }
@@ -277,12 +313,14 @@ pub fn set_metadata(fd: BorrowedFd<'_>, now: Option<&Meta>, want: &Meta) -> io::
     Ok(owned)
 }
 
-/// Closes a file and gives what close(2) says, which is where some file systems first tell of a failed
-/// write.
+/// Closes a file that was written and gives what close(2) says, which is where some file systems first tell of a
+/// failed write. Where a whole file system cannot be flushed (`sync_file_system`) this file is, before.
 ///
 /// # Errors
 /// What the call answers, but for EINTR: the descriptor is closed all the same on Linux.
 pub fn close(fd: OwnedFd) -> io::Result<()> {
+    #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+    sync_file(fd.as_fd())?;
     // SAFETY: the descriptor was owned by `fd`, which is given up here, so nobody uses it afterwards.
     match unsafe { rustix::io::try_close(fd.into_raw_fd()) } {
         Ok(()) | Err(Errno::INTR) => Ok(()),

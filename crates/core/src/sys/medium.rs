@@ -6,7 +6,9 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, StatxFlags};
+use rustix::fs::AtFlags;
+#[cfg(target_os = "linux")]
+use rustix::fs::StatxFlags;
 
 use crate::meta::Time;
 
@@ -119,11 +121,10 @@ pub fn unique_mount_id(fd: BorrowedFd<'_>) -> io::Result<u64> {
         let want = StatxFlags::from_bits_retain(MNT_ID_UNIQUE);
         if let Ok(s) = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, want)
             && s.stx_mask & MNT_ID_UNIQUE != 0
+            && s.stx_mnt_id != 0
         {
             return Ok(s.stx_mnt_id);
         }
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = StatxFlags::empty();
     super::mount_id(fd)
 }

@@ -3,8 +3,9 @@
 //! POSIX ACLs are attributes, too (`system.posix_acl_access`, acl(5)). What is refused is told, never failed:
 //! whoever copies decides what a loss means.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
+#[cfg(target_os = "linux")]
 use rustix::fs::XattrFlags;
 use rustix::io::{Errno, Result};
 
@@ -68,13 +69,7 @@ fn is_ours(name: &[u8]) -> bool {
         || name == b"security.capability"
 }
 
-/// The path of a name in an open directory. `lgetxattr` and its kin take nothing but paths.
-fn path_of(dir: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
-    let mut path = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
-    path.extend_from_slice(name);
-    path
-}
-
+#[cfg(target_os = "linux")]
 impl On<'_> {
     fn list(&self, to: &mut [u8]) -> Result<usize> {
         match *self {
@@ -106,7 +101,45 @@ impl On<'_> {
             On::Name(dir, name) => rustix::fs::lremovexattr(path_of(dir, name), attribute),
         }
     }
+}
 
+/// The path of a name in an open directory. `lgetxattr` and its kin take nothing but paths.
+#[cfg(target_os = "linux")]
+fn path_of(dir: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
+    use std::os::fd::AsRawFd;
+    let mut path = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
+    path.extend_from_slice(name);
+    path
+}
+
+/// Attributes of other systems have other names and rules: none is read or written there, and each call says so,
+/// which is told as "not kept" where there is anything to keep.
+#[cfg(not(target_os = "linux"))]
+impl On<'_> {
+    fn list(&self, _to: &mut [u8]) -> Result<usize> {
+        Err(Errno::INVAL)
+    }
+
+    fn get(&self, _attribute: &[u8], _to: &mut [u8]) -> Result<usize> {
+        Err(Errno::INVAL)
+    }
+
+    fn set(&self, _attribute: &[u8], _value: &[u8]) -> Result<()> {
+        Err(Errno::INVAL)
+    }
+
+    fn remove(&self, _attribute: &[u8]) -> Result<()> {
+        Err(Errno::INVAL)
+    }
+}
+
+/// What is answered where an attribute is not there.
+#[cfg(target_os = "linux")]
+const NO_ATTRIBUTE: Errno = Errno::NODATA;
+#[cfg(not(target_os = "linux"))]
+const NO_ATTRIBUTE: Errno = Errno::NOENT;
+
+impl On<'_> {
     /// The names of all attributes, each with a NUL behind it (listxattr(2)).
     fn names(&self) -> Result<Vec<u8>> {
         let mut few = [0u8; 1024];
@@ -151,7 +184,7 @@ pub fn read_xattrs(on: On<'_>) -> (Vec<Xattr>, Lost) {
         match on.get(name, &mut value) {
             Ok(len) => all.push((name.to_vec(), value[..len].to_vec())),
             // Removed since the names were read.
-            Err(Errno::NODATA) => {}
+            Err(NO_ATTRIBUTE) => {}
             Err(_) => lost.note(name),
         }
     }
@@ -168,7 +201,7 @@ pub fn write_xattrs(on: On<'_>, want: &[Xattr], fresh: bool) -> Lost {
         there = read_xattrs(on).0;
         let unwanted = |(name, _): &&Xattr| is_ours(name) && !want.iter().any(|w| w.0 == *name);
         for (name, _) in there.iter().filter(unwanted) {
-            if !matches!(on.remove(name), Ok(()) | Err(Errno::NODATA)) {
+            if !matches!(on.remove(name), Ok(()) | Err(NO_ATTRIBUTE)) {
                 lost.note(name);
             }
         }
@@ -184,7 +217,7 @@ pub fn write_xattrs(on: On<'_>, want: &[Xattr], fresh: bool) -> Lost {
 /// Takes from a directory the ACL that what is made in it would inherit. Where there are no ACLs there is nothing
 /// to take.
 pub fn drop_default_acl(dir: BorrowedFd<'_>) {
-    let _ = rustix::fs::fremovexattr(dir, DEFAULT_ACL);
+    let _ = On::Open(dir).remove(DEFAULT_ACL);
 }
 
 /// Sets flags on an open file or directory, beside those that it has (FS_IOC_SETFLAGS, ioctl_iflags(2)).

@@ -52,7 +52,7 @@ pub(super) fn by_look(expected: &Expected, look: &Look, window: u64) -> Judged {
             bad(Word::Changed, "it leads somewhere else")
         }
         Kind::CharDevice | Kind::BlockDevice => {
-            let found = (rustix::fs::major(meta.rdev), rustix::fs::minor(meta.rdev));
+            let found = (crate::sys::major(meta.rdev), crate::sys::minor(meta.rdev));
             match expected.rdev == Some(found) {
                 true => Judged::Good,
                 false => bad(Word::Changed, "it is another device"),

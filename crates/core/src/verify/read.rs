@@ -8,7 +8,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
-use rustix::fs::Advice;
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::cancel::CancelToken;
@@ -205,7 +204,7 @@ impl Reader<'_> {
             None => Progress::add(self.cached, before.size),
         }
         // Twice as much is read ahead. Advice: whether it is taken changes nothing.
-        let _ = rustix::fs::fadvise(&fd, 0, None, Advice::Sequential);
+        sys::read_ahead(fd.as_fd());
         let mut hash = Hasher::new(by);
         let mut block = vec![0; BLOCK.min(before.size as usize + 1)];
         let (first, end) = range.unwrap_or((0, u64::MAX));

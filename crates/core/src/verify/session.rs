@@ -7,7 +7,6 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{major, minor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -123,8 +122,8 @@ fn disk_sequence(mount: &Mount) -> Option<u64> {
     if !source.starts_with("/dev") {
         return None;
     }
-    let rdev = rustix::fs::stat(source).ok()?.st_rdev;
-    let link = format!("/sys/dev/block/{}:{}", major(rdev), minor(rdev));
+    let rdev = std::os::unix::fs::MetadataExt::rdev(&std::fs::metadata(source).ok()?);
+    let link = format!("/sys/dev/block/{}:{}", sys::major(rdev), sys::minor(rdev));
     let device: PathBuf = std::fs::canonicalize(link).ok()?;
     [device.join("diskseq"), device.parent()?.join("diskseq")]
         .iter()

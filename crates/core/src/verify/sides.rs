@@ -61,7 +61,7 @@ pub(super) fn judge(expected: &Expected, shown: &Shown, drive: Option<&Content>)
             said(SourceWord::Newer, "it leads somewhere else now")
         }
         Kind::CharDevice | Kind::BlockDevice => {
-            let found = (rustix::fs::major(meta.rdev), rustix::fs::minor(meta.rdev));
+            let found = (crate::sys::major(meta.rdev), crate::sys::minor(meta.rdev));
             match expected.rdev == Some(found) {
                 true => Compared::Same,
                 false => said(SourceWord::Newer, "it is another device now"),

@@ -40,7 +40,7 @@ pub(super) fn open_as_path(path: &[u8]) -> Option<OwnedFd> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Node {
     pub id: FileId,
-    /// None before Linux 5.8 and elsewhere.
+    /// None on other systems.
     pub mount_id: Option<u64>,
 }
 
@@ -55,7 +55,9 @@ pub(super) fn node(fd: BorrowedFd<'_>) -> Option<Node> {
             dev: (s.stx_dev_major, s.stx_dev_minor),
             ino: s.stx_ino,
         },
-        mount_id: (s.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(s.stx_mnt_id),
+        mount_id: (s.stx_mask & StatxFlags::MNT_ID.bits() != 0 && s.stx_mnt_id != 0)
+            .then_some(s.stx_mnt_id)
+            .or_else(|| crate::sys::mount_id_of_open(fd)),
     })
 }
 

@@ -192,7 +192,8 @@ fn looked(x: &Statx) -> Result<Looked> {
         changed: nanoseconds(x.stx_ctime.tv_sec, x.stx_ctime.tv_nsec),
         flags: flags_of(x.stx_attributes),
     };
-    let told = x.stx_mask & StatxFlags::MNT_ID.bits() != 0;
+    // No mount that anybody sees has the number 0: an emulator handed the answer on without it.
+    let told = x.stx_mask & StatxFlags::MNT_ID.bits() != 0 && x.stx_mnt_id != 0;
     Ok(Looked {
         meta,
         mount: if told { x.stx_mnt_id } else { dev },

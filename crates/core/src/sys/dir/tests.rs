@@ -179,3 +179,16 @@ fn both_backends_tell_the_same_of_an_entry() {
     }
     assert_eq!(stat_at(root.as_fd(), b"link").unwrap().size, 7);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_mount_has_one_number_whoever_tells_it() {
+    let table = crate::volume::mounts::mounts().unwrap();
+    for path in [&b"/"[..], b"/proc", b"/dev"] {
+        let dir = open_root(path).unwrap();
+        let id = mount_id_of_open(dir.as_fd()).expect("fdinfo has it since Linux 3.15");
+        assert_eq!(mount_id(dir.as_fd()).unwrap(), id, "{path:?}");
+        // What was looked at is held against this number when a drive is opened.
+        assert!(table.iter().any(|m| m.id == id), "{path:?}");
+    }
+}
