@@ -245,14 +245,15 @@ export class Catalog {
    * Writes the job file, unless it stands there as it would be written; resolves with what `noteJobFile` is
    * to keep, if anything.
    */
-  writeJobFile(
+  async writeJobFile(
     file: FsName,
     sources: number[],
     rules: Rule[],
     dstRoot: FsName,
     job?: RunJobOptions,
   ): Promise<string | undefined> {
-    return runJob(() => this.#native.writeJobFile(file, sources, rules, dstRoot), job)
+    const start = () => this.#native.writeJobFile(file, sources, rules, dstRoot)
+    return (await runJob(start, job)) ?? undefined
   }
 
   /** Keeps what `writeJobFile` resolved with, when nothing else writes to the catalog. */

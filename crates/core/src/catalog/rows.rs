@@ -279,7 +279,7 @@ impl Scan<'_> {
         self.any_gone = true;
         conn.prepare_cached("UPDATE entry SET gone = ?3 WHERE dir = ?1 AND name = ?2")?
             .execute(params![row.dir, row.name, self.run])?;
-        self.relisted = true;
+        self.relisted |= row.gone == 0;
         self.since_commit += 1;
         Ok(())
     }
