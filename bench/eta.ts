@@ -13,7 +13,8 @@ import type { Readable } from 'node:stream'
 import { Random } from '../__test__/helpers/random.js'
 import { isRoot, tempDir } from '../__test__/helpers/temp.js'
 import { freshHost, MiB, program, remove } from './places.js'
-import { type SlowDrive, slowDrive } from './slow.js'
+import { slowDrive } from './slow.js'
+import type { FuseDrive } from '../__test__/helpers/fuse-disk.js'
 
 /** Bytes a second that the drives take, and give. */
 const RATE = 8e6
@@ -166,7 +167,7 @@ export async function etaTable(scale: number, log: (text: string) => void): Prom
     host = undefined
     const source = tempDir('tree')
     grow(source, bytes)
-    const drives: SlowDrive[] = []
+    const drives: FuseDrive[] = []
     try {
       for (let n = 0; n < 3; n += 1) {
         drives.push(await slowDrive(Math.ceil(bytes * 0.4 + 24e6), RATE, 2 * RATE))

@@ -1,7 +1,5 @@
 /** Drives that do not keep what they are given, or fail under the writer: never called complete, found by a check. */
 
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,8 +7,9 @@ import { fileURLToPath } from 'node:url'
 import { ended, events, makeSource } from '../copy/kit.js'
 import { makeHost } from '../helpers/cli.js'
 import { MiB } from '../helpers/drives.js'
+import { fuseDrive } from '../helpers/fuse-disk.js'
 import { rootTest } from '../helpers/root.js'
-import { sh, tempDir, undo } from '../helpers/temp.js'
+import { sh, tempDir } from '../helpers/temp.js'
 
 const SIZE = 64 * MiB
 const script = fileURLToPath(new URL('../helpers/faulty_disk.py', import.meta.url))
@@ -18,43 +17,17 @@ const script = fileURLToPath(new URL('../helpers/faulty_disk.py', import.meta.ur
 /** A mounted ext4 of 64 MiB on a disk that forgets what is written between these, and fails while `flag` exists. */
 async function faultyDrive(from = 0, to = 0) {
   const top = tempDir('faulty')
-  const [at, mount] = [path.join(top, 'fuse'), path.join(top, 'mnt')]
-  for (const directory of [at, mount]) fs.mkdirSync(directory)
   const flag = path.join(top, 'fails')
-  // Debian's own Python, which has Debian's packages.
-  const args = [script, at, String(SIZE), String(from), String(to), flag]
-  const child = spawn('/usr/bin/python3', args, { stdio: ['ignore', 'ignore', 'inherit'] })
-  const gone = once(child, 'exit')
-  const disk = path.join(at, 'disk')
-  while (!fs.existsSync(disk)) {
-    if (child.exitCode !== null) throw new Error('the disk did not come up')
-    await sleep(20)
-  }
-  const loop = sh('losetup', '-f', '--show', disk).trim()
-  sh('mkfs.ext4', '-q', '-m0', '-b', '4096', loop)
-  sh('mount', loop, mount)
-  let over = false
-  const dispose = (): void => {
-    if (over) return
-    over = true
-    fs.rmSync(flag, { force: true })
-    sh('umount', mount)
-    sh('losetup', '-d', loop)
-    sh('fusermount3', '-u', '-z', at)
-  }
-  undo(dispose)
-  return {
-    path: mount,
-    flag,
-    remount: () => {
-      sh('umount', mount)
-      sh('mount', loop, mount)
+  const drive = await fuseDrive({
+    top,
+    script,
+    args: [String(SIZE), String(from), String(to), flag],
+    format: (loop) => {
+      sh('mkfs.ext4', '-q', '-m0', '-b', '4096', loop)
     },
-    end: async () => {
-      dispose()
-      await gone
-    },
-  }
+    beforeEnd: () => fs.rmSync(flag, { force: true }),
+  })
+  return { ...drive, flag }
 }
 
 /** 24 files of 2 MB: more than 40 MiB. */
