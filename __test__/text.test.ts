@@ -1,5 +1,5 @@
 import test from 'ava'
-import stringWidth from 'string-width'
+import stringWidth from 'fast-string-width'
 import { cut, cutStart, fitParts, wrap } from '../src/text.js'
 
 test('wrap breaks at spaces and keeps long words whole', (t) => {

@@ -28,7 +28,15 @@ const builds = {
   },
   ts: {
     script: 'build:ts',
-    inputs: ['src', 'tsconfig.json', 'tsconfig.build.json', 'native/index.d.ts'],
+    inputs: [
+      'src',
+      'scripts/bundle.mjs',
+      'tsconfig.json',
+      'tsconfig.build.json',
+      'native/index.d.ts',
+      // The packages are part of what is built.
+      'package-lock.json',
+    ],
     outputs: () => ['dist/main.js'],
     needsRust: false,
   },
@@ -90,12 +98,7 @@ export function buildIfStale(force = false) {
     if (!force && isFresh(name)) continue
     if (build.needsRust) checkRust()
     note(`Building: ${build.script}…`)
-    if (name === 'ts') {
-      // Otherwise the output of a removed source file would live on, and be packed.
-      fs.rmSync(path.join(root, 'dist'), { recursive: true, force: true })
-    }
     npm(['run', '--silent', build.script], `${build.script} failed`)
-    if (name === 'ts') fs.chmodSync(path.join(root, 'dist', 'main.js'), 0o755)
     writeStamp(name)
   }
 }

@@ -1,5 +1,5 @@
 /** Breaking, cutting and fitting text by its width on the terminal. Pure. */
-import stringWidth from 'string-width'
+import stringWidth from 'fast-string-width'
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
 

@@ -165,11 +165,11 @@ test('the display: the set, the drive, the file in hand; blocks, ASCII, narrow',
   ])
 })
 
-test('a scan tells entries and how many a second', (t) => {
+test('a scan tells entries and how many a second', async (t) => {
   const clock = new FakeClock()
   const stderr = new FakeStream()
   const context = { stdout: new FakeStream(), stderr, stderrIsTTY: false, env: {} }
-  const report = createReporter(context, talk, clock)
+  const report = await createReporter(context, talk, clock)
   report.phaseStart('scan')
   for (let s = 0; s <= 10; s += 1) {
     report.progress({ files: { done: s * 5000 }, bytes: { done: 0 } })
@@ -183,12 +183,12 @@ test('a scan tells entries and how many a second', (t) => {
   )
 })
 
-test('a display that a narrower terminal has folded is erased row by row', (t) => {
+test('a display that a narrower terminal has folded is erased row by row', async (t) => {
   const clock = new FakeClock()
   const stderr = new FakeStream()
   const env = { LANG: 'C.UTF-8' }
   const context = { stdout: new FakeStream(), stderr, stderrIsTTY: true, env }
-  const report = createReporter(context, talk, clock)
+  const report = await createReporter(context, talk, clock)
   report.phaseStart('copy')
   report.progress(onDrive)
   clock.pass(300)
@@ -206,13 +206,13 @@ test('a display that a narrower terminal has folded is erased row by row', (t) =
   report.end()
 })
 
-test('--log-file gets sentences with their time, also with -q; progress once a minute', (t) => {
+test('--log-file gets sentences with their time, also with -q; progress once a minute', async (t) => {
   const logFile = path.join(tempDir('log'), 'log')
   const clock = new FakeClock()
   const stderr = new FakeStream()
   const context = { stdout: new FakeStream(), stderr, stderrIsTTY: false, env: {} }
   fs.writeFileSync(logFile, 'before\n')
-  const report = createReporter(context, { ...talk, verbosity: 'quiet', logFile }, clock)
+  const report = await createReporter(context, { ...talk, verbosity: 'quiet', logFile }, clock)
   report.phaseStart('copy')
   for (let s = 0; s <= 130; s += 1) {
     report.progress(snapshot(s * 1e7))
@@ -247,7 +247,7 @@ test('--progress-fd gets every object, and stdout has no progress then', async (
     const clock = new FakeClock()
     const stdout = new FakeStream()
     const context = { stdout, stderr: new FakeStream(), stderrIsTTY: false, env: {} }
-    const report = createReporter(context, { ...talk, json, progressFd }, clock)
+    const report = await createReporter(context, { ...talk, json, progressFd }, clock)
     report.phaseStart('copy')
     for (let ms = 0; ms <= 3000; ms += 100) {
       report.progress(onDrive)
@@ -273,22 +273,22 @@ test('--progress-fd gets every object, and stdout has no progress then', async (
   fs.closeSync(progressFd)
 })
 
-test('a descriptor that is not open, and a log that cannot be opened, are wrong usage', (t) => {
+test('a descriptor that is not open, and a log that cannot be opened, are wrong usage', async (t) => {
   const context = {
     stdout: new FakeStream(),
     stderr: new FakeStream(),
     stderrIsTTY: false,
     env: {},
   }
-  t.throws(() => createReporter(context, { ...talk, progressFd: 60_000 }), {
+  await t.throwsAsync(createReporter(context, { ...talk, progressFd: 60_000 }), {
     message: /60000 is not open/,
   })
   const read = fs.openSync('/dev/null', 'r')
-  t.throws(() => createReporter(context, { ...talk, progressFd: read }), {
+  await t.throwsAsync(createReporter(context, { ...talk, progressFd: read }), {
     message: /not open for writing/,
   })
   fs.closeSync(read)
-  t.throws(() => createReporter(context, { ...talk, logFile: '/dev/null/x' }), {
+  await t.throwsAsync(createReporter(context, { ...talk, logFile: '/dev/null/x' }), {
     message: /cannot be opened/,
   })
 })

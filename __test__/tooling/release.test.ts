@@ -77,6 +77,8 @@ test.serial('a package for each platform has the addon, the one for all has none
   t.deepEqual(manifest.optionalDependencies, { [`multivolumecopy-${here}`]: version })
   t.is(manifest.scripts, undefined)
   t.is(manifest.devDependencies, undefined)
+  // They are bundled.
+  t.is(manifest.dependencies, undefined)
   for (const line of fs.readFileSync(path.join(release, 'SHA256SUMS'), 'utf8').trim().split('\n')) {
     const [sum = '', file = ''] = line.split('  ')
     const bytes = fs.readFileSync(path.join(release, file))

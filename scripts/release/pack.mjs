@@ -138,8 +138,9 @@ function mainPackage() {
     fs.cpSync(path.join(root, file), path.join(dir, file), { recursive: true })
   }
   legal(dir)
-  // What is for working on the project is of no use to who installs it.
-  const { devDependencies, scripts, ava, napi, overrides, allowScripts, ...kept } = manifest
+  // What is for working on the project is of no use to who installs it; the packages are bundled in dist/.
+  const { dependencies, devDependencies, scripts, ava, napi, overrides, allowScripts, ...kept } =
+    manifest
   writeJson(path.join(dir, 'package.json'), {
     ...kept,
     ...repository(),

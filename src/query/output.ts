@@ -7,7 +7,7 @@
 
 import { once } from 'node:events'
 import prettyBytes from 'pretty-bytes'
-import stringWidth from 'string-width'
+import stringWidth from 'fast-string-width'
 import type { Context } from '../context.js'
 import { jsonLine, safeLine } from '../display.js'
 

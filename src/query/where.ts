@@ -5,7 +5,7 @@
  * from the lists on the drive at `-o` alone. Hits stream in pages; nothing is locked or written.
  */
 
-import stringWidth from 'string-width'
+import stringWidth from 'fast-string-width'
 import type { RunContext } from '../context.js'
 import { nameBytes } from '../bytes.js'
 import { displayName, jsonLine } from '../display.js'

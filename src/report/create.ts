@@ -3,7 +3,7 @@ import type { Context } from '../context.js'
 import { displayName } from '../display.js'
 import { type Clock, systemClock } from './clock.js'
 import { JsonReporter } from './json.js'
-import { LiveDisplay, type TerminalStream } from './live.js'
+import type { TerminalStream } from './live.js'
 import { PlainDisplay } from './plain.js'
 import type { DisplayName, LiveCanvas } from './render.js'
 import type { Reporter } from './reporter.js'
@@ -14,13 +14,13 @@ import { type Display, noDisplay, TextReporter } from './text.js'
 type ReporterContext = Pick<Context, 'stdout' | 'stderr' | 'stderrIsTTY' | 'env'>
 
 /** `clock` and `name` are for tests and for a program that shows names in another way. */
-export function createReporter(
+export async function createReporter(
   context: ReporterContext,
   talk: TalkOptions,
   clock: Clock = systemClock,
   name: DisplayName = displayName,
-): Reporter {
-  const display = chooseDisplay(context, talk, clock, name)
+): Promise<Reporter> {
+  const display = await chooseDisplay(context, talk, clock, name)
   let reporter: Reporter | undefined
   const log =
     talk.logFile === undefined
@@ -83,14 +83,16 @@ export function wantsColors(context: ReporterContext, color: TalkOptions['color'
   return context.stderrIsTTY && (NO_COLOR ?? '') === '' && TERM !== 'dumb'
 }
 
-function chooseDisplay(
+async function chooseDisplay(
   context: ReporterContext,
   talk: TalkOptions,
   clock: Clock,
   name: DisplayName,
-): Display {
+): Promise<Display> {
   if (talk.hideProgress || talk.verbosity === 'quiet') return noDisplay
   if (context.stderrIsTTY && context.env.TERM !== 'dumb') {
+    // What redraws lines takes longer to load than most commands run; only a terminal needs it.
+    const { LiveDisplay } = await import('./live.js')
     return new LiveDisplay(context.stderr, clock, name, () => canvasOf(context))
   }
   // With --json progress comes as objects; a second account of it on stderr would be noise.

@@ -5,7 +5,7 @@
  * second. Once a second it is drawn anew even if nothing came, so that a stall is seen as one.
  */
 import { createLogUpdate } from 'log-update'
-import stringWidth from 'string-width'
+import stringWidth from 'fast-string-width'
 import type { Clock } from './clock.js'
 import type { Speed } from './rate.js'
 import { type DisplayName, type LiveCanvas, liveLines } from './render.js'

@@ -2,7 +2,7 @@
  * How a plan reads for people: what is to be copied, and a line a drive, with a bar of how full it gets
  * where there is a terminal. Pure: facts in, lines out.
  */
-import stringWidth from 'string-width'
+import stringWidth from 'fast-string-width'
 import { counted, formatCount, formatSize } from '../size.js'
 import { cut } from '../text.js'
 import { type DisplayName, durationText, type Line, volumeText, waitingLines } from './render.js'
