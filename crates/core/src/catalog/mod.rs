@@ -108,12 +108,7 @@ impl Catalog {
         let mut temp = path.as_os_str().to_owned();
         temp.push(".new");
         let temp = Path::new(&temp);
-        match std::fs::remove_file(temp) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(e).at("creating the catalog", bytes);
-            }
-            _ => {}
-        }
+        remove_leftovers(temp).at("creating the catalog", bytes)?;
         OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -121,13 +116,12 @@ impl Catalog {
             .open(temp)
             .at("creating the catalog", bytes)?;
         let conn = Connection::open(temp)?;
-        schema::create(&conn)?;
-        for (key, value) in [("set_id", &set.id), ("set_name", &set.name)] {
-            conn.execute("INSERT INTO meta VALUES(?1, ?2)", params![key, value])?;
-        }
-        conn.execute("INSERT INTO meta VALUES('created', ?1)", [set.created])?;
-        drop(conn);
-        std::fs::rename(temp, path).at("creating the catalog", bytes)?;
+        schema::create(&conn, set)?;
+        conn.close().map_err(|(_, e)| Error::from(e))?;
+        File::open(temp)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| std::fs::rename(temp, path))
+            .at("creating the catalog", bytes)?;
         let mut catalog = Self::attach(path)?;
         catalog._lock = Some(lock);
         Ok(catalog)
@@ -315,6 +309,20 @@ impl Catalog {
         )?;
         Ok(())
     }
+}
+
+/// Removes what a process that was killed left of a catalog in the making: SQLite would take such a log for
+/// a part of the file that is made next.
+fn remove_leftovers(temp: &Path) -> std::io::Result<()> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = temp.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(name) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Takes the lock beside a catalog file. The lock is the kernel's (flock(2)) and goes with the process;

@@ -9,9 +9,10 @@
 //! The version is `PRAGMA user_version`. Raise it when a table changes, add a step to [`migrate`], and keep a
 //! fixture of the old version. A new catalog is made by the same steps, so the two can't differ.
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, params};
 
+use super::SetInfo;
 use crate::error::{Code, Error, Result};
 
 /// The version of the tables below.
@@ -232,13 +233,22 @@ pub fn configure(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Makes the tables in a new, empty database.
+/// Makes the tables in a new, empty database that nobody else has, and says in it what set it is of. It is not
+/// flushed: the caller does that once, in the place of a flush for each statement.
 ///
 /// # Errors
 /// What SQLite answers.
-pub fn create(conn: &Connection) -> Result<()> {
+pub fn create(conn: &Connection, set: &SetInfo) -> Result<()> {
+    conn.pragma_update(None, "synchronous", "OFF")?;
+    // Of the file, so that nobody has to change it later.
+    conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-    migrate(conn, 0)
+    migrate(conn, 0)?;
+    for (key, value) in [("set_id", &set.id), ("set_name", &set.name)] {
+        conn.execute("INSERT INTO meta VALUES(?1, ?2)", params![key, value])?;
+    }
+    conn.execute("INSERT INTO meta VALUES('created', ?1)", [set.created])?;
+    Ok(())
 }
 
 /// Brings a database of the version `from` to [`VERSION`], all of it or nothing.

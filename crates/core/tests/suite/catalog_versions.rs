@@ -129,3 +129,39 @@ fn a_newer_one_is_refused_and_left_alone() {
     );
     assert_eq!(std::fs::read(&file).unwrap(), before);
 }
+
+#[test]
+fn what_a_killed_process_left_of_one_in_the_making_is_no_part_of_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = |name: &str| multivolumecopy_core::catalog::SetInfo {
+        id: "1".repeat(32),
+        name: name.into(),
+        created: 0,
+    };
+    let (old, new) = (dir.path().join("old.sqlite"), dir.path().join("new.sqlite"));
+    let held = Catalog::create(&old, &set("old")).unwrap();
+    Connection::open(&old)
+        .unwrap()
+        .execute_batch("INSERT INTO meta VALUES('left', 1)")
+        .unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        let from = dir.path().join(format!("old.sqlite{suffix}"));
+        std::fs::copy(from, dir.path().join(format!("new.sqlite.new{suffix}"))).unwrap();
+    }
+    drop(held);
+    drop(Catalog::create(&new, &set("new")).unwrap());
+    let conn = Connection::open(&new).unwrap();
+    let count = |sql: &str| -> i64 { conn.query_row(sql, [], |r| r.get(0)).unwrap() };
+    assert_eq!(count("SELECT count(*) FROM meta WHERE key = 'left'"), 0);
+    assert_eq!(
+        count("SELECT count(*) FROM meta WHERE key = 'set_name' AND value = 'new'"),
+        1
+    );
+    let mut names: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("new.sqlite."))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["new.sqlite.lock"]);
+}
