@@ -52,7 +52,7 @@ export interface Overhead {
 /** The most that is put down to a file; a file system for which it is more writes it for the bytes. */
 const MOST_PER_FILE = 16 * 1024
 /** What was expected counts as much as so many files: the few large ones of a drive tell nothing of small ones. */
-const DOUBTED_FILES = 1000
+const DOUBTED_FILES = 3000
 /** Looks at a copy that are kept from one flush to the next; more of them are thinned out. */
 const MOST_LOOKS = 400
 
