@@ -9,8 +9,10 @@ import type { Progress } from '../../src/report/reporter.js'
 import { Steady } from '../../src/report/steady.js'
 import type { TalkOptions } from '../../src/report/talk.js'
 import { eventFault } from '../helpers/events.js'
+import { Random } from '../helpers/random.js'
 import { tempDir } from '../helpers/temp.js'
 import { FakeClock, FakeStream } from './fake.js'
+import { Screen } from './screen.js'
 
 const talk: TalkOptions = { verbosity: 'normal', hideProgress: false, json: false, color: 'never' }
 const TOTAL = 10e9
@@ -183,27 +185,40 @@ test('a scan tells entries and how many a second', (t) => {
   )
 })
 
-test('a display that a narrower terminal has folded is erased row by row', (t) => {
-  const clock = new FakeClock()
-  const stderr = new FakeStream()
-  const env = { LANG: 'C.UTF-8' }
-  const context = { stdout: new FakeStream(), stderr, stderrIsTTY: true, env }
-  const report = createReporter(context, talk, clock)
-  report.phaseStart('copy')
-  report.progress(onDrive)
-  clock.pass(300)
-  t.regex(stderr.take(), /flushing/)
-  stderr.columns = 40
-  clock.pass(100)
-  const { text } = stderr
-  // Two lines of more than 40 columns have become two rows each, the third has not.
-  t.is(text.split('\u001b[1A\u001b[2K').length - 1, 5)
-  t.regex(text, /flushing · 42%/)
-  // And when it goes, it goes as what it is now.
-  stderr.take()
-  report.note('told')
-  t.is(stderr.text.split('\u001b[2K').length - 1, 4)
-  report.end()
+test('a terminal that changes its width again and again: nothing old is left, nothing above is taken', (t) => {
+  const random = new Random(7)
+  for (let round = 0; round < 20; round += 1) {
+    const clock = new FakeClock()
+    const stderr = new FakeStream()
+    const screen = new Screen()
+    const env = { LANG: 'C.UTF-8' }
+    const context = { stdout: new FakeStream(), stderr, stderrIsTTY: true, env }
+    const report = createReporter(context, talk, clock)
+    report.note('said before')
+    report.phaseStart('copy')
+    for (let frame = 0; frame < 30; frame += 1) {
+      report.progress(onDrive)
+      clock.pass(frame === 0 ? 300 : 100)
+      screen.write(stderr.take())
+      // It may change more than once between two frames, and what the program asks for may be old by then.
+      for (let n = random.below(3); n > 0; n -= 1) screen.width = 20 + random.below(80)
+      if (random.below(4) > 0) stderr.columns = screen.width
+    }
+    stderr.columns = screen.width
+    report.progress(onDrive)
+    clock.pass(100)
+    screen.write(stderr.take())
+    const [first, whole, drive, file, ...rest] = screen.text.split('\n')
+    t.is(first, 'said before')
+    t.regex(whole ?? '', /flushing · 42%|^.{0,20}…$/)
+    t.regex(drive ?? '', /drive 7|^.{0,20}…$/)
+    t.regex(file ?? '', /1\.mkv$/)
+    t.deepEqual(rest, [])
+    report.note('told')
+    report.end()
+    screen.write(stderr.take())
+    t.is(screen.text, 'said before\ntold')
+  }
 })
 
 test('--log-file gets sentences with their time, also with -q; progress once a minute', (t) => {

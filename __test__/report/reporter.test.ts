@@ -385,6 +385,32 @@ test('the rate is that of the last stretch, and small files do not make the rest
   t.true((left ?? Number.POSITIVE_INFINITY) < 10, String(left))
 })
 
+test('a failure without a name of its own is not called "failed" at the end', (t) => {
+  const event = {
+    type: 'file-error',
+    path: 'a',
+    doing: 'checking',
+    message: 'another digest',
+  } as const
+  const text = (code: string) => eventLines({ ...event, code }, (name) => name)[0]?.text
+  t.is(text('failed'), 'a: checking: another digest')
+  t.is(text('EIO'), 'a: checking: another digest (EIO)')
+})
+
+test('sentences are broken between words at a terminal, and nowhere else', (t) => {
+  const text = 'a sentence of some length that a narrow terminal cannot show in one line'
+  for (const stderrIsTTY of [true, false]) {
+    const stderr = new FakeStream()
+    stderr.columns = 40
+    const context = { stdout: new FakeStream(), stderr, stderrIsTTY, env: {} }
+    const report = createReporter(context, { ...talk, color: 'never' }, new FakeClock())
+    report.note(text)
+    report.end()
+    t.is(stderr.text.split('\n').length, stderrIsTTY ? 3 : 2)
+    t.is(stderr.text.replaceAll('\n', ' ').trim(), text)
+  }
+})
+
 test('durations for people', (t) => {
   t.deepEqual(
     [0, 59.4, 60, 200, 3600, 7500, 86_399, 100_000, -5].map(durationText),

@@ -359,9 +359,11 @@ export class DriveChange {
           return no(sentence, `${capital(wantedName(wanted))} is wanted.`)
         }
         if (verdict.kind === 'foreign' && !(await this.#mayShare(output, seen, ask))) {
+          // Who has just been asked knows what is there, and has said that it is to stay so.
+          if (ask && this.#p.context.prompter.canAsk) return no('Mount another drive.')
           return no(
             sentence,
-            `${hint ?? ''} With -y its free space is used and they are left alone.`,
+            `${hint ?? ''} With -y its free space is used and what is there is left alone.`,
           )
         }
         return this.#tryNew(output, facts, wanted)
@@ -416,13 +418,13 @@ export class DriveChange {
       report.note(
         adopt
           ? `${sentence} What is equal is taken over, what stands in the way of a newer file is replaced.`
-          : `${sentence} They are left alone.`,
+          : `${sentence} What is there is left alone.`,
       )
       this.#p.drives.foreignAgreed.add(key)
       return true
     }
     if (!ask || !prompter.canAsk) return false
-    const question = [sentence, 'Use its free space and leave them alone?']
+    const question = [sentence, 'Use its free space and leave what is there alone?']
     const agrees = await agreed(this.#p.context, question, false)
     if (agrees) this.#p.drives.foreignAgreed.add(key)
     return agrees

@@ -3,7 +3,8 @@ import type { Context } from '../context.js'
 import { displayName } from '../display.js'
 import { type Clock, systemClock } from './clock.js'
 import { JsonReporter } from './json.js'
-import { LiveDisplay, type TerminalStream } from './live.js'
+import { type Terminal, terminalWidth } from '../text.js'
+import { LiveDisplay } from './live.js'
 import { PlainDisplay } from './plain.js'
 import type { DisplayName, LiveCanvas } from './render.js'
 import type { Reporter } from './reporter.js'
@@ -62,15 +63,11 @@ function objectSinks(
 
 /** What may be drawn with at this terminal, as wide as it is now. */
 function canvasOf({ stderr, env }: ReporterContext): LiveCanvas {
-  // Asked of the terminal itself: what the stream remembers is old until a signal has come.
-  const [columns] = (stderr as TerminalStream).getWindowSize?.() ?? [
-    (stderr as TerminalStream).columns,
-  ]
   const { LC_ALL, LC_CTYPE, LANG, TERM } = env
   const locale = [LC_ALL, LC_CTYPE, LANG].find((one) => (one ?? '') !== '') ?? ''
   const ascii = !/utf-?8/i.test(locale)
   return {
-    width: columns === undefined || columns <= 0 ? 80 : columns,
+    width: terminalWidth(stderr as Terminal),
     blocks: !ascii && TERM !== 'dumb' && TERM !== 'linux',
     ascii,
   }
