@@ -326,7 +326,7 @@ export class VolumeWriter {
     if (outcome !== undefined && outcome.noRoom > 0) {
       this.#plan.invalidate()
       report.detail(
-        `${driveName(volume.number, volume.label)} was full before the plan said so; ${counted(outcome.noRoom, 'file')} go to another drive.`,
+        `${driveName(volume.number, volume.label)} was full before the plan said so; ${counted(outcome.noRoom, 'file goes', 'files go')} to another drive.`,
       )
     }
     this.#done.add(volume.number)
@@ -458,7 +458,7 @@ export class VolumeWriter {
     this.#p.context.report.note(
       files === 0
         ? 'Every file of the sources is on a drive.'
-        : `${counted(files, 'file')} (${prettyBytes(bytes)}) of the sources are on no drive yet: the next copy takes them.`,
+        : `${counted(files, 'file')} (${prettyBytes(bytes)}) of the sources ${files === 1 ? 'is on no drive yet: the next copy takes it' : 'are on no drive yet: the next copy takes them'}.`,
     )
   }
 
