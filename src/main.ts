@@ -42,6 +42,8 @@ async function main(): Promise<void> {
 
   const tell = (error: unknown): number => {
     const { lines, exit } = describeError(error, args.includes('-vv'))
+    // What is shown of progress stands from the cursor on.
+    if (process.stderr.isTTY && process.env.TERM !== 'dumb') process.stderr.write('\r\u001b[J')
     process.stderr.write(`${PROGRAM}: ${lines.map(safeLine).join('\n  ')}\n`)
     return exit
   }

@@ -1,6 +1,25 @@
 /** Breaking, cutting and fitting text by its width on the terminal. Pure. */
 import stringWidth from 'fast-string-width'
 
+/** A stream that may know its width, as a terminal does. */
+export interface Terminal {
+  readonly columns?: number
+  readonly getWindowSize?: () => readonly [number, number]
+}
+
+/** The columns of a terminal as it is now; 80 where it does not know. */
+export function terminalWidth(stream: Terminal): number {
+  // Asked of the terminal itself: what the stream remembers is old until a signal has come.
+  const [columns] = stream.getWindowSize?.() ?? [stream.columns]
+  return columns === undefined || columns <= 0 ? 80 : columns
+}
+
+/** A sentence as lines for a terminal, broken at spaces; what is indented (a table, a list of names) stays as it is. */
+export function folded(text: string, width: number): string {
+  // A line that is as wide as the terminal leaves an empty row below on some.
+  return text.startsWith(' ') ? text : wrap(text, Math.max(20, width - 1)).join('\n')
+}
+
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
 
 /** Breaks a text at spaces into lines of at most `width` columns; longer words stay whole. */

@@ -69,7 +69,7 @@ function makeSource(random: Random, root: Buffer): Buffer[] {
 
 /** What the display and the colours write, exactly. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is for
-const OWN = /\x1b\[(?:\?2026[hl]|\d+[AB]|G|[012]?K|1m|22m|33m|39m|31m)/g
+const OWN = /\x1b\[(?:\?7[hl]|\d+A|C|J|2K|1m|22m|33m|39m|31m)/g
 /** C0 but newline, DEL, C1, bidi, separators, and what was no UTF-8. */
 const HAZARD =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is for
@@ -302,6 +302,6 @@ test('the check itself finds what is raw', (t) => {
   ]) {
     t.not(hazard(`a${text}b`), undefined, JSON.stringify(text))
   }
-  t.is('\x1b[?2026h\x1b[2K\x1b[1A\x1b[G\x1b[K\x1b[31mx'.replaceAll(OWN, ''), 'x')
+  t.is('\x1b[?7l\x1b[2K\x1b[1A\x1b[C\x1b[J\x1b[31mx'.replaceAll(OWN, ''), 'x')
   t.is('\x1b[2J\x1b[3;5H\x1b[5m'.replaceAll(OWN, ''), '\x1b[2J\x1b[3;5H\x1b[5m')
 })

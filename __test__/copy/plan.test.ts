@@ -346,7 +346,10 @@ test('at a terminal each drive has a bar, and no line is wider than the terminal
     [{}, /drive 1 \(src-\S+\) .*█+░+ +\d\d% /],
     [{ LANG: 'C' }, /drive 1 \(src-\S+\) .*\[=*#+\.+\] +\d\d% /],
   ] as const) {
-    const terminal = onTerminal(t, host, ['plan', source, '--volume-size', '15Mi'], { env })
+    const terminal = onTerminal(t, host, ['plan', source, '--volume-size', '15Mi'], {
+      env,
+      columns: 80,
+    })
     await closes(t, terminal, 0)
     t.regex(terminal.transcript(), bar)
     for (const line of terminal.transcript().split(/\r?\n/)) t.true(line.length <= 80, line)

@@ -72,3 +72,23 @@ test('a descriptor that nobody has opened is wrong usage, before anything is don
   t.regex(run.stderr, /descriptor 77 is not open for writing/)
   t.false(fs.existsSync(out))
 })
+
+test('the recipe of the docs: a program of the shell gets the objects', async (t) => {
+  const host = makeHost()
+  const objects = path.join(tempDir('told'), 'objects')
+  // The shell hands the pipe over twice: as 3, and under the number that it had before.
+  const run = await host.run(
+    ['plan', makeSource({ a: 'a' }), '--volume-size', '9M', '--progress-fd', '3'],
+    {
+      under: ['bash', '-c', '"$@" 3> >(cat > "$0")', objects],
+    },
+  )
+  ended(t, run, 0)
+  let told = ''
+  // The program ends by itself, later than ours.
+  while (!told.endsWith('\n')) {
+    await new Promise((done) => setTimeout(done, 20))
+    told = fs.existsSync(objects) ? fs.readFileSync(objects, 'utf8') : ''
+  }
+  t.regex(told, /"type":"plan"/)
+})

@@ -15,7 +15,7 @@ export interface TerminalOptions {
   env?: Record<string, string | undefined>
   /** A program with its arguments that runs ours; default none. */
   under?: readonly string[]
-  /** Default 80. */
+  /** Default 300: few sentences are broken there. */
   columns?: number
   /** Default 24. */
   rows?: number
@@ -48,7 +48,7 @@ export function openTerminal(command: readonly string[], options: TerminalOption
     if (value !== undefined) env[name] = value
   }
   const child = pty.spawn(file, args, {
-    cols: options.columns ?? 80,
+    cols: options.columns ?? 300,
     rows: options.rows ?? 24,
     env,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

@@ -192,6 +192,22 @@ test('what the page says: this drive, all drives, how to check and restore; in t
   t.regex(await bare.page.locator('body').innerText(), /README\.txt in the folder \.mvcopy/)
 })
 
+test('how many drives the set has, where it is one', async (t) => {
+  const host = makeHost()
+  const source = makeSource({ a: 'a' })
+  const drive = tempDir('one')
+  const about = async (): Promise<string> => {
+    const { page } = await open(t, path.join(drive, 'START-HERE.html'))
+    return (await page.locator('#about').innerText()).replaceAll(/\s+/g, ' ')
+  }
+  ended(t, await host.run([source, '-o', drive, '-y']), 0)
+  t.regex(await about(), /1 file, 1 byte\. It is the only drive of this set\./)
+  put(source, 'large', 300_000)
+  const more = ['-o', tempDir('two'), '--volume-size', '200K', '--volume-size', '50M', '-y']
+  ended(t, await host.run([source, '-o', drive, ...more]), 0)
+  t.regex(await about(), /It is one of 2 drives of this set\./)
+})
+
 /** Texts that are too near to what is behind them (WCAG 2); runs in the browser. */
 function poorContrast(): string[] {
   const channels = (colour: string) => (colour.match(/[\d.]+/g) ?? []).map(Number)

@@ -9,8 +9,10 @@ import type { Progress } from '../../src/report/reporter.js'
 import { Steady } from '../../src/report/steady.js'
 import type { TalkOptions } from '../../src/report/talk.js'
 import { eventFault } from '../helpers/events.js'
+import { Random } from '../helpers/random.js'
 import { tempDir } from '../helpers/temp.js'
 import { FakeClock, FakeStream } from './fake.js'
+import { Screen } from './screen.js'
 
 const talk: TalkOptions = { verbosity: 'normal', hideProgress: false, json: false, color: 'never' }
 const TOTAL = 10e9
@@ -165,11 +167,11 @@ test('the display: the set, the drive, the file in hand; blocks, ASCII, narrow',
   ])
 })
 
-test('a scan tells entries and how many a second', async (t) => {
+test('a scan tells entries and how many a second', (t) => {
   const clock = new FakeClock()
   const stderr = new FakeStream()
   const context = { stdout: new FakeStream(), stderr, stderrIsTTY: false, env: {} }
-  const report = await createReporter(context, talk, clock)
+  const report = createReporter(context, talk, clock)
   report.phaseStart('scan')
   for (let s = 0; s <= 10; s += 1) {
     report.progress({ files: { done: s * 5000 }, bytes: { done: 0 } })
@@ -183,36 +185,49 @@ test('a scan tells entries and how many a second', async (t) => {
   )
 })
 
-test('a display that a narrower terminal has folded is erased row by row', async (t) => {
-  const clock = new FakeClock()
-  const stderr = new FakeStream()
-  const env = { LANG: 'C.UTF-8' }
-  const context = { stdout: new FakeStream(), stderr, stderrIsTTY: true, env }
-  const report = await createReporter(context, talk, clock)
-  report.phaseStart('copy')
-  report.progress(onDrive)
-  clock.pass(300)
-  t.regex(stderr.take(), /flushing/)
-  stderr.columns = 40
-  clock.pass(100)
-  const { text } = stderr
-  // Two lines of more than 40 columns have become two rows each, the third has not.
-  t.is(text.split('\u001b[1A\u001b[2K').length - 1, 5)
-  t.regex(text, /flushing · 42%/)
-  // And when it goes, it goes as what it is now.
-  stderr.take()
-  report.note('told')
-  t.is(stderr.text.split('\u001b[2K').length - 1, 4)
-  report.end()
+test('a terminal that changes its width again and again: nothing old is left, nothing above is taken', (t) => {
+  const random = new Random(7)
+  for (let round = 0; round < 20; round += 1) {
+    const clock = new FakeClock()
+    const stderr = new FakeStream()
+    const screen = new Screen()
+    const env = { LANG: 'C.UTF-8' }
+    const context = { stdout: new FakeStream(), stderr, stderrIsTTY: true, env }
+    const report = createReporter(context, talk, clock)
+    report.note('said before')
+    report.phaseStart('copy')
+    for (let frame = 0; frame < 30; frame += 1) {
+      report.progress(onDrive)
+      clock.pass(frame === 0 ? 300 : 100)
+      screen.write(stderr.take())
+      // It may change more than once between two frames, and what the program asks for may be old by then.
+      for (let n = random.below(3); n > 0; n -= 1) screen.width = 20 + random.below(80)
+      if (random.below(4) > 0) stderr.columns = screen.width
+    }
+    stderr.columns = screen.width
+    report.progress(onDrive)
+    clock.pass(100)
+    screen.write(stderr.take())
+    const [first, whole, drive, file, ...rest] = screen.text.split('\n')
+    t.is(first, 'said before')
+    t.regex(whole ?? '', /flushing · 42%|^.{0,20}…$/)
+    t.regex(drive ?? '', /drive 7|^.{0,20}…$/)
+    t.regex(file ?? '', /1\.mkv$/)
+    t.deepEqual(rest, [])
+    report.note('told')
+    report.end()
+    screen.write(stderr.take())
+    t.is(screen.text, 'said before\ntold')
+  }
 })
 
-test('--log-file gets sentences with their time, also with -q; progress once a minute', async (t) => {
+test('--log-file gets sentences with their time, also with -q; progress once a minute', (t) => {
   const logFile = path.join(tempDir('log'), 'log')
   const clock = new FakeClock()
   const stderr = new FakeStream()
   const context = { stdout: new FakeStream(), stderr, stderrIsTTY: false, env: {} }
   fs.writeFileSync(logFile, 'before\n')
-  const report = await createReporter(context, { ...talk, verbosity: 'quiet', logFile }, clock)
+  const report = createReporter(context, { ...talk, verbosity: 'quiet', logFile }, clock)
   report.phaseStart('copy')
   for (let s = 0; s <= 130; s += 1) {
     report.progress(snapshot(s * 1e7))
@@ -247,7 +262,7 @@ test('--progress-fd gets every object, and stdout has no progress then', async (
     const clock = new FakeClock()
     const stdout = new FakeStream()
     const context = { stdout, stderr: new FakeStream(), stderrIsTTY: false, env: {} }
-    const report = await createReporter(context, { ...talk, json, progressFd }, clock)
+    const report = createReporter(context, { ...talk, json, progressFd }, clock)
     report.phaseStart('copy')
     for (let ms = 0; ms <= 3000; ms += 100) {
       report.progress(onDrive)
@@ -273,22 +288,22 @@ test('--progress-fd gets every object, and stdout has no progress then', async (
   fs.closeSync(progressFd)
 })
 
-test('a descriptor that is not open, and a log that cannot be opened, are wrong usage', async (t) => {
+test('a descriptor that is not open, and a log that cannot be opened, are wrong usage', (t) => {
   const context = {
     stdout: new FakeStream(),
     stderr: new FakeStream(),
     stderrIsTTY: false,
     env: {},
   }
-  await t.throwsAsync(createReporter(context, { ...talk, progressFd: 60_000 }), {
+  t.throws(() => createReporter(context, { ...talk, progressFd: 60_000 }), {
     message: /60000 is not open/,
   })
   const read = fs.openSync('/dev/null', 'r')
-  await t.throwsAsync(createReporter(context, { ...talk, progressFd: read }), {
+  t.throws(() => createReporter(context, { ...talk, progressFd: read }), {
     message: /not open for writing/,
   })
   fs.closeSync(read)
-  await t.throwsAsync(createReporter(context, { ...talk, logFile: '/dev/null/x' }), {
+  t.throws(() => createReporter(context, { ...talk, logFile: '/dev/null/x' }), {
     message: /cannot be opened/,
   })
 })

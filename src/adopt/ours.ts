@@ -123,7 +123,7 @@ function tell({ report }: RunContext, output: FsName, learned: Learned): void {
   if (learned.wasLost) report.note(`  It had been given up as lost; what is on it counts again.`)
   if (learned.journal) {
     report.note(
-      `  A run on it was broken off: ${counted(learned.promised, 'entry', 'entries')} of it count, ${counted(learned.unfinished, 'entry', 'entries')} the next copy looks at.`,
+      `  A run on it was broken off: ${counted(learned.promised, 'entry', 'entries')} of it ${learned.promised === 1 ? 'counts' : 'count'}, ${counted(learned.unfinished, 'entry', 'entries')} the next copy looks at.`,
     )
   }
   tellDifferences(report, learned)
@@ -156,7 +156,7 @@ function tellDifferences(report: RunContext['report'], { differences, heardOf }:
   if (added + changed + missing === 0) return
   const before = heardOf === 0 ? 'the catalog had' : `the list of ${dateText(heardOf)} told`
   report.note(
-    `  It differs from what ${before}: ${added} more, ${changed} other versions, ${missing} missing.`,
+    `  It differs from what ${before}: ${added} more, ${counted(changed, 'other version')}, ${missing} missing.`,
   )
   const sign = { added: '+', changed: '~', missing: '-' } as const
   for (const what of ['added', 'changed', 'missing'] as const) {

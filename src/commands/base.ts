@@ -99,7 +99,7 @@ export abstract class RunCommand extends Command<Context> {
       import('../report/create.js'),
       import('../prompt/create.js'),
     ])
-    const report = await createReporter(this.context, talk)
+    const report = createReporter(this.context, talk)
     const prompter = createPrompter(this.context, report, stdinTaken)
     const forget = this.context.onInfoSignal(() => report.line())
     try {

@@ -7,6 +7,7 @@
 
 import prettyBytes from 'pretty-bytes'
 import type { RunContext } from '../context.js'
+import { UserError } from '../errors.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog } from '../native/set.js'
 import { type Mount, mounts, type PathFacts } from '../native/volume.js'
@@ -135,12 +136,31 @@ export class DriveChange {
     if (arrived !== undefined) return arrived
     if (!prompter.canAsk || this.#p.options.waitForVolume !== undefined) {
       for (const line of reasons) report.error(line)
-      const why = prompter.canAsk ? 'it did not come in time' : 'nobody can be asked'
+      const waited = this.#p.options.waitForVolume !== undefined
+      const why = waited ? 'it did not come in time' : 'nobody can be asked'
       report.error(`${capital(name)} is needed for ${amount(wanted)}, and ${why}.`)
       report.note('Mount it and run the same command again: it goes on from here.')
       throw new NoDrive(seen.has('read-only') ? 'read-only' : 'nobody')
     }
     return this.#prompt(wanted, [...(full === undefined ? [] : [full.text]), ...reasons])
+  }
+
+  /** Runs the command of --on-volume-full. One that fails leaves the run without a drive. */
+  async #hook(
+    command: string,
+    facts: Parameters<typeof runHook>[1],
+    wanted: Wanted,
+  ): Promise<void> {
+    const { context } = this.#p
+    try {
+      await runHook(command, facts, context)
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+      context.report.error(error.message)
+      // What is left, and how it goes on, is in the summary.
+      context.report.error(`${capital(wantedName(wanted))} was wanted for ${amount(wanted)}.`)
+      throw new NoDrive('nobody')
+    }
   }
 
   /** What the options do before somebody is asked: unmount, call, run the hook, wait. */
@@ -164,7 +184,7 @@ export class DriveChange {
       if (full !== undefined) report.note(full.text)
       const { number: needed, label, bytes } = wanted
       const facts = { set: catalog.setInfo(), done: full?.number, needed, label, output, bytes }
-      await runHook(options.onVolumeFull, facts, context)
+      await this.#hook(options.onVolumeFull, facts, wanted)
       const arrived = await this.#arrived(wanted, before, await mounts(), new Set())
       if (arrived !== undefined) return arrived
     }
@@ -359,9 +379,11 @@ export class DriveChange {
           return no(sentence, `${capital(wantedName(wanted))} is wanted.`)
         }
         if (verdict.kind === 'foreign' && !(await this.#mayShare(output, seen, ask))) {
+          // Who has just been asked knows what is there, and has said that it is to stay so.
+          if (ask && this.#p.context.prompter.canAsk) return no('Mount another drive.')
           return no(
             sentence,
-            `${hint ?? ''} With -y its free space is used and they are left alone.`,
+            `${hint ?? ''} With -y its free space is used and what is there is left alone.`,
           )
         }
         return this.#tryNew(output, facts, wanted)
@@ -416,13 +438,13 @@ export class DriveChange {
       report.note(
         adopt
           ? `${sentence} What is equal is taken over, what stands in the way of a newer file is replaced.`
-          : `${sentence} They are left alone.`,
+          : `${sentence} What is there is left alone.`,
       )
       this.#p.drives.foreignAgreed.add(key)
       return true
     }
     if (!ask || !prompter.canAsk) return false
-    const question = [sentence, 'Use its free space and leave them alone?']
+    const question = [sentence, 'Use its free space and leave what is there alone?']
     const agrees = await agreed(this.#p.context, question, false)
     if (agrees) this.#p.drives.foreignAgreed.add(key)
     return agrees

@@ -68,7 +68,9 @@ export async function keepPlan(
     `The plan is saved in ${name}: ${counted(numbers.length, 'drive')} (${numbersOf(numbers)}).`,
   )
   report.note(
-    `Write each where you like: multivolumecopy copy --volume ${first} --catalog ${name} -o DRIVE. Then adopt them.`,
+    numbers.length === 1
+      ? `Write it where you like: multivolumecopy copy --volume ${first} --catalog ${name} -o DRIVE. Then adopt it.`
+      : `Write each where you like: multivolumecopy copy --volume ${first} --catalog ${name} -o DRIVE. Then adopt them.`,
   )
 }
 

@@ -95,7 +95,9 @@ export function suspicion(source: JoinedSource, found: Tally): string | undefine
     return 'it is on another file system than before'
   }
   if (found.goneFiles * 2 > found.knownFiles) {
-    return `${counted(found.goneFiles, 'file')} of ${found.knownFiles.toLocaleString('en-US')} are gone`
+    const { goneFiles, knownFiles } = found
+    if (knownFiles === 1) return 'its only file is gone'
+    return `${counted(goneFiles, 'file')} of ${knownFiles.toLocaleString('en-US')} ${goneFiles === 1 ? 'is' : 'are'} gone`
   }
   return undefined
 }

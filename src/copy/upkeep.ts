@@ -10,7 +10,7 @@ import type { RunContext } from '../context.js'
 import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
 import { countFindings, repairDrive } from '../native/repair.js'
-import type { Catalog, CopyOutcome } from '../native/set.js'
+import type { Catalog, CopyOutcome, Foreign } from '../native/set.js'
 import type { Amount, WaitingVolume } from '../report/reporter.js'
 import { tellErrors } from '../set/faults.js'
 import { counted, driveName } from '../set/messages.js'
@@ -86,14 +86,14 @@ export class Upkeep {
     const what = `${counted(found.files, 'foreign file')} (${prettyBytes(found.bytes)})`
     if (options.maxDelete !== undefined && found.files > options.maxDelete) {
       report.error(
-        `${what} would be removed from ${name}; --max-delete allows ${options.maxDelete}. They are left alone.`,
+        `${what} would be removed from ${name}; --max-delete allows ${options.maxDelete}. Nothing of it is touched.`,
       )
       tally.note(Exit.guard)
       return false
     }
     const more = found.files - found.names.length
     report.block([
-      `${what} and ${counted(found.directories, 'directory', 'directories')} on ${name} are removed (--delete-foreign):`,
+      `${foreignText(found)} on ${name} ${found.files + found.directories === 1 ? 'is' : 'are'} removed (--delete-foreign):`,
       ...found.names.map((one) => `  ${displayName(one)}`),
       ...(more > 0 ? [`  and ${more.toLocaleString('en-US')} more`] : []),
     ])
@@ -150,7 +150,9 @@ export class Upkeep {
     // Also what a run before this one found.
     const bad = countFindings(catalog, number)
     if (bad === 0) {
-      report.note(`${what} read back from ${name}: all as they were written.`)
+      report.note(
+        `${what} read back from ${name}: ${found.files === 1 ? 'as it was' : 'all as they were'} written.`,
+      )
       if (/fuse|^tmpfs$|^ramfs$/.test(fsType)) {
         report.note(
           'On this file system that is no proof: verify the drive when it was unmounted and mounted again.',
@@ -236,4 +238,12 @@ export class Upkeep {
     ]
     return `What waited for it has been done${done.length > 0 ? ` (${done.join(', ')})` : ''}. It may be unplugged now`
   }
+}
+
+/** What is there, without what there is nothing of. */
+function foreignText({ files, bytes, directories }: Foreign): string {
+  if (files === 0) return counted(directories, 'foreign directory', 'foreign directories')
+  const what = `${counted(files, 'foreign file')} (${prettyBytes(bytes)})`
+  const below = counted(directories, 'directory', 'directories')
+  return directories === 0 ? what : `${what} and ${below}`
 }

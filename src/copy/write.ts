@@ -23,7 +23,7 @@ import { timeStep } from './adopting.js'
 import { DriveChange, type Filled, NoDrive, type Wanted } from './change.js'
 import { type CopyPlan, copiesOf, planCopies, plus } from './copies.js'
 import type { Drives, Mounted } from './drives.js'
-import { type Copied, Medium, writtenCounter } from './medium.js'
+import { type Copied, expectedOverhead, Medium, type Overhead, writtenCounter } from './medium.js'
 import { OpenDrives } from './open.js'
 import type { CopyOptions } from './options.js'
 import { type PlanInForce, Planner } from './planning.js'
@@ -33,8 +33,6 @@ import { Upkeep } from './upkeep.js'
 
 /** Milliseconds after which a group of files is made durable. */
 const EPOCH_MS = 5000
-/** Bytes that a file system writes for a file beside its blocks, about, as long as nothing is known: twice its metadata. */
-const JOURNAL = 8 * 1024
 /** Bytes of a copy from which the rate of writing can be told. */
 const RATE_FROM = 64 * 1024 ** 2
 
@@ -82,8 +80,8 @@ export class VolumeWriter {
   /** What found no room in the copies before it. */
   #leftOver: PlanSummary['unplaced'] = { entries: 0, files: 0, bytes: 0 }
   #waiting: SummaryEvent['waiting'] = []
-  /** What the drive before wrote for a byte of content. */
-  #overhead: number | undefined
+  /** What the drive before wrote for what was copied onto it. */
+  #overhead: Overhead | undefined
   /** The drive that was written last, for the next drive change. */
   #full: Filled | undefined
   /** Where the drives that this run is done with were mounted. */
@@ -294,7 +292,7 @@ export class VolumeWriter {
       const began = Date.now()
       const medium = new Medium(
         writtenCounter(mounted.facts.mount?.source),
-        this.#overhead ?? (share.cost + share.files * JOURNAL) / Math.max(1, share.bytes),
+        this.#overhead ?? expectedOverhead(share.cost, share),
       )
       outcome = await drive.copy(
         run,
@@ -310,7 +308,11 @@ export class VolumeWriter {
           signal: stop.orderly,
           immediate: stop.immediate,
           onErrors: tellErrors(report, name),
-          onProgress: (progress) => this.#tellProgress(progress, name, share, medium),
+          onProgress: (progress, final) => {
+            // The job ends with a flush.
+            if (final) medium.finished({ bytes: progress.bytes, files: progress.written })
+            this.#tellProgress(progress, name, share, medium)
+          },
         },
       )
       report.phaseEnd()
@@ -324,7 +326,7 @@ export class VolumeWriter {
     if (outcome !== undefined && outcome.noRoom > 0) {
       this.#plan.invalidate()
       report.detail(
-        `${driveName(volume.number, volume.label)} was full before the plan said so; ${counted(outcome.noRoom, 'file')} go to another drive.`,
+        `${driveName(volume.number, volume.label)} was full before the plan said so; ${counted(outcome.noRoom, 'file goes', 'files go')} to another drive.`,
       )
     }
     this.#done.add(volume.number)
@@ -421,6 +423,8 @@ export class VolumeWriter {
         before: before.bytes,
         lists: this.#outputs.length > 1 ? drives - 1 : 0,
         readBack: options.verifyWrites ? this.#total.bytes : 0,
+        closings: this.#plan.volumes.length,
+        perFile: medium.overhead.perFile,
       },
       volume: {
         ...volume,
@@ -429,7 +433,7 @@ export class VolumeWriter {
         estimated: this.#plan.volumes.some(({ known }) => !known),
         files: { done: progress.files, total: share.files },
         bytes: { done: bytes, total: share.bytes },
-        pace: { copied, reached },
+        pace: { copied, reached, perFile: medium.overhead.perFile },
       },
       errors: progress.errors,
       ...own,
@@ -454,7 +458,7 @@ export class VolumeWriter {
     this.#p.context.report.note(
       files === 0
         ? 'Every file of the sources is on a drive.'
-        : `${counted(files, 'file')} (${prettyBytes(bytes)}) of the sources are on no drive yet: the next copy takes them.`,
+        : `${counted(files, 'file')} (${prettyBytes(bytes)}) of the sources ${files === 1 ? 'is on no drive yet: the next copy takes it' : 'are on no drive yet: the next copy takes them'}.`,
     )
   }
 

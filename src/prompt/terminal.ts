@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { safeLine } from '../display.js'
 import type { StopSignal } from '../stop.js'
+import { folded, type Terminal, terminalWidth } from '../text.js'
 import { type Answer, type AskOptions, EOF, type Prompter } from './prompter.js'
 
 /** What a terminal prompter works with. */
@@ -41,7 +42,7 @@ export class TerminalPrompter implements Prompter {
     try {
       const lines = question.map(safeLine)
       const last = lines.pop() ?? ''
-      stderr.write(`${lines.map((line) => `${line}\n`).join('')}${last}> `)
+      stderr.write([...lines, `${last}> `].map((line) => this.#folded(line)).join('\n'))
       const answer = await this.#readWhile(options.meanwhile)
       if (answer === EOF) {
         // The cursor still stands behind the prompt.
@@ -58,7 +59,7 @@ export class TerminalPrompter implements Prompter {
     let over = false
     const end = meanwhile?.((line) => {
       // What was typed so far is still in the terminal's line; a sign that it goes on is enough.
-      if (!over) this.#options.stderr.write(`\n${safeLine(line)}\n> `)
+      if (!over) this.#options.stderr.write(`\n${this.#folded(safeLine(line))}\n> `)
     })
     try {
       return await this.#read()
@@ -66,6 +67,10 @@ export class TerminalPrompter implements Prompter {
       over = true
       await end?.()
     }
+  }
+
+  #folded(line: string): string {
+    return folded(line, terminalWidth(this.#options.stderr as Terminal))
   }
 
   #read(): Promise<Answer> {

@@ -88,7 +88,7 @@ function tell(name: string, { planned, unseen, alone }: Consequence, { report }:
   report.note(`${name} counts as lost.`)
   if (planned.files > 0) {
     report.note(
-      `${amount(planned)} on it are in the sources: the next run copies them to other drives.`,
+      `${amount(planned)} on it ${planned.files === 1 ? 'is in the sources: the next run copies it' : 'are in the sources: the next run copies them'} to other drives.`,
     )
   }
   if (unseen.files > 0) {
@@ -98,7 +98,7 @@ function tell(name: string, { planned, unseen, alone }: Consequence, { report }:
   }
   report.note(
     alone.files > 0
-      ? `${amount(alone)} cannot be had again: they are in no source and on no other drive. They are listed here, and by lost --list.`
+      ? `${amount(alone)} cannot be had again: ${alone.files === 1 ? 'it is in no source and on no other drive. It is' : 'they are in no source and on no other drive. They are'} listed here, and by lost --list.`
       : 'As far as is known nothing is lost for good.',
   )
   report.note('If it turns up: multivolumecopy adopt -o OUTPUT takes it back.')

@@ -115,11 +115,11 @@ async function retire(
   report.note(
     planned.files === 0
       ? 'All of the source that is on it is on other drives too.'
-      : `${amount(planned.files, planned.bytes)} on it are copied to other drives by the next run. Keep it until then.`,
+      : `${amount(planned.files, planned.bytes)} on it ${planned.files === 1 ? 'is' : 'are'} copied to other drives by the next run. Keep the drive until then.`,
   )
   if (alone.files > 0) {
     report.warning(
-      `${amount(alone.files, alone.bytes)} on it are in no source and on no other drive: they stay on this drive alone.`,
+      `${amount(alone.files, alone.bytes)} on it ${alone.files === 1 ? 'is in no source and on no other drive: it stays' : 'are in no source and on no other drive: they stay'} on this drive alone.`,
     )
   }
 }

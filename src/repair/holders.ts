@@ -119,7 +119,9 @@ export class Holders {
       bytes: best.bytes,
     })
     if (!prompter.canAsk) {
-      report.error(`${name} has ${what} that are needed, and nobody can be asked.`)
+      report.error(
+        `${name} has ${what} that ${best.files === 1 ? 'is' : 'are'} needed, and nobody can be asked.`,
+      )
       report.note(
         'Mount it beside this one, and say where with --from. Where only one can be in at a time, run the same command at a terminal: it asks for one after the other.',
       )

@@ -3,7 +3,8 @@ import type { Context } from '../context.js'
 import { displayName } from '../display.js'
 import { type Clock, systemClock } from './clock.js'
 import { JsonReporter } from './json.js'
-import type { TerminalStream } from './live.js'
+import { type Terminal, terminalWidth } from '../text.js'
+import { LiveDisplay } from './live.js'
 import { PlainDisplay } from './plain.js'
 import type { DisplayName, LiveCanvas } from './render.js'
 import type { Reporter } from './reporter.js'
@@ -14,13 +15,13 @@ import { type Display, noDisplay, TextReporter } from './text.js'
 type ReporterContext = Pick<Context, 'stdout' | 'stderr' | 'stderrIsTTY' | 'env'>
 
 /** `clock` and `name` are for tests and for a program that shows names in another way. */
-export async function createReporter(
+export function createReporter(
   context: ReporterContext,
   talk: TalkOptions,
   clock: Clock = systemClock,
   name: DisplayName = displayName,
-): Promise<Reporter> {
-  const display = await chooseDisplay(context, talk, clock, name)
+): Reporter {
+  const display = chooseDisplay(context, talk, clock, name)
   let reporter: Reporter | undefined
   const log =
     talk.logFile === undefined
@@ -62,15 +63,11 @@ function objectSinks(
 
 /** What may be drawn with at this terminal, as wide as it is now. */
 function canvasOf({ stderr, env }: ReporterContext): LiveCanvas {
-  // Asked of the terminal itself: what the stream remembers is old until a signal has come.
-  const [columns] = (stderr as TerminalStream).getWindowSize?.() ?? [
-    (stderr as TerminalStream).columns,
-  ]
   const { LC_ALL, LC_CTYPE, LANG, TERM } = env
   const locale = [LC_ALL, LC_CTYPE, LANG].find((one) => (one ?? '') !== '') ?? ''
   const ascii = !/utf-?8/i.test(locale)
   return {
-    width: columns === undefined || columns <= 0 ? 80 : columns,
+    width: terminalWidth(stderr as Terminal),
     blocks: !ascii && TERM !== 'dumb' && TERM !== 'linux',
     ascii,
   }
@@ -83,16 +80,14 @@ export function wantsColors(context: ReporterContext, color: TalkOptions['color'
   return context.stderrIsTTY && (NO_COLOR ?? '') === '' && TERM !== 'dumb'
 }
 
-async function chooseDisplay(
+function chooseDisplay(
   context: ReporterContext,
   talk: TalkOptions,
   clock: Clock,
   name: DisplayName,
-): Promise<Display> {
+): Display {
   if (talk.hideProgress || talk.verbosity === 'quiet') return noDisplay
   if (context.stderrIsTTY && context.env.TERM !== 'dumb') {
-    // What redraws lines takes longer to load than most commands run; only a terminal needs it.
-    const { LiveDisplay } = await import('./live.js')
     return new LiveDisplay(context.stderr, clock, name, () => canvasOf(context))
   }
   // With --json progress comes as objects; a second account of it on stderr would be noise.

@@ -3,50 +3,57 @@
  *
  * Starts 250 ms after its phase, so that what is quick stays silent, and draws at most ten times a
  * second. Once a second it is drawn anew even if nothing came, so that a stall is seen as one.
+ *
+ * Between two frames the cursor stands on the first character of the display. A terminal that folds or unfolds its lines
+ * because it changes its width takes the cursor along, so nobody has to know how many rows the old frame has become:
+ * it is whatever stands from the cursor on.
  */
-import { createLogUpdate } from 'log-update'
-import stringWidth from 'fast-string-width'
 import type { Clock } from './clock.js'
 import type { Speed } from './rate.js'
 import { type DisplayName, type LiveCanvas, liveLines } from './render.js'
 import type { Phase, Progress } from './reporter.js'
 import type { Display } from './text.js'
 
-/** A stream that may know its width, as a terminal does. */
-export type TerminalStream = NodeJS.WritableStream & {
-  readonly columns?: number
-  readonly getWindowSize?: () => readonly [number, number]
-}
-
 const DELAY_MS = 250
 const FRAME_MS = 100
 const STALE_MS = 1000
 
-/** One row up, and that row erased: how log-update erases, too. */
-const ERASE_ROW_ABOVE = '\u001b[1A\u001b[2K'
+/**
+ * Each row is erased as a whole before it is written: a terminal that had folded a line goes on taking the row and the
+ * one below for one line otherwise, and joins them when it becomes wider. What is below goes from the second column on:
+ * tmux takes an erasing from its first cell for `clear`, and keeps what was there in its history.
+ */
+const ERASE_ROW = '\u001b[2K'
+const ERASE_BELOW = '\u001b[J'
+const ERASE_ALL = `\r${ERASE_ROW}\u001b[C${ERASE_BELOW}\r`
+/** Lines are not folded while they are drawn: where the terminal has just become narrower they are cut. */
+const [CUT, FOLD] = ['\u001b[?7l', '\u001b[?7h']
+const up = (rows: number): string => (rows === 0 ? '' : `\u001b[${rows}A`)
 
 export class LiveDisplay implements Display {
-  readonly #stream: TerminalStream
+  readonly #stream: NodeJS.WritableStream
   readonly #clock: Clock
   readonly #name: DisplayName
   readonly #canvas: () => LiveCanvas
-  readonly #log: ReturnType<typeof createLogUpdate>
   #startedAt = 0
   #drawnAt = Number.NEGATIVE_INFINITY
   #dirty = false
-  #shown: readonly string[] = []
+  #isShown = false
   #shownWidth = 0
   #draw: ((canvas: LiveCanvas) => string[]) | undefined
   #stopTimer: (() => void) | undefined
 
   /** `canvas`: what may be drawn with now; asked at each frame, because a terminal changes its width. */
-  constructor(stream: TerminalStream, clock: Clock, name: DisplayName, canvas: () => LiveCanvas) {
+  constructor(
+    stream: NodeJS.WritableStream,
+    clock: Clock,
+    name: DisplayName,
+    canvas: () => LiveCanvas,
+  ) {
     this.#stream = stream
     this.#clock = clock
     this.#name = name
     this.#canvas = canvas
-    // The cursor stays: a hidden one would have to be brought back however the program ends.
-    this.#log = createLogUpdate(stream as never, { showCursor: true })
   }
 
   start(): void {
@@ -63,9 +70,9 @@ export class LiveDisplay implements Display {
   }
 
   clear(): void {
-    if (this.#shown.length === 0) return
-    if (!this.#eraseFolded(this.#canvas().width)) this.#log.clear()
-    this.#shown = []
+    if (!this.#isShown) return
+    this.#stream.write(ERASE_ALL)
+    this.#isShown = false
     this.#dirty = true
   }
 
@@ -82,31 +89,15 @@ export class LiveDisplay implements Display {
     if (this.#draw === undefined || this.#stopTimer === undefined) return
     if (now - this.#startedAt < DELAY_MS || now - this.#drawnAt < FRAME_MS) return
     const canvas = this.#canvas()
-    const folded = this.#shown.length > 0 && canvas.width < this.#shownWidth
-    if (!folded && !this.#dirty && now - this.#drawnAt < STALE_MS) return
-    if (folded) this.#eraseFolded(canvas.width)
+    const isResized = this.#isShown && canvas.width !== this.#shownWidth
+    if (!isResized && !this.#dirty && now - this.#drawnAt < STALE_MS) return
     // One column is left free: a full line would make some terminals wrap.
     const lines = this.#draw({ ...canvas, width: Math.max(10, canvas.width - 1) })
-    this.#log(lines.join('\n'))
+    const rows = lines.map((line) => ERASE_ROW + line).join('\n')
+    this.#stream.write(`\r${CUT}${rows}${ERASE_BELOW}${FOLD}\r${up(lines.length - 1)}`)
     this.#drawnAt = now
     this.#dirty = false
-    this.#shown = lines
+    this.#isShown = true
     this.#shownWidth = canvas.width
-  }
-
-  /**
-   * Erases lines that a terminal has folded because it became narrower since: log-update counts them as they were.
-   * False where nothing was folded.
-   */
-  #eraseFolded(width: number): boolean {
-    if (width >= this.#shownWidth) return false
-    const rows = this.#shown.reduce(
-      (sum, line) => sum + Math.max(1, Math.ceil(stringWidth(line) / Math.max(1, width))),
-      0,
-    )
-    this.#stream.write(`\r${ERASE_ROW_ABOVE.repeat(rows)}`)
-    // Forgets what it has drawn, and writes nothing.
-    this.#log.done()
-    return true
   }
 }

@@ -13,7 +13,7 @@
  * no time, as far as they are concerned. What is done beside the copying at each drive (closing it, reading it back) is
  * counted by itself.
  */
-import { filePrice, type Step, type Work } from './price.js'
+import { expectedPrice, filePrice, type Step, type Work } from './price.js'
 import type { Pace, Phase, Progress } from './reporter.js'
 
 /** The stretch over which the rate is told, and the least that says anything. */
@@ -31,6 +31,9 @@ const MOST_SAMPLES = 400
 const MOST_ROUNDS = 200
 /** What is compared to find out what a file costs takes at least so long. */
 const PRICED_MS = 2_000
+/** Bytes of lists that each drive gets for each file of the set, and that its own drive gets for it: catalog and page, manifest and checksums. */
+const SET_LIST = 140
+const DRIVE_LIST = 300
 
 interface Sample {
   readonly at: number
@@ -188,10 +191,10 @@ export class RateMeter {
 
   /** Seconds until the totals are reached. */
   secondsLeft({ files, bytes, pace = {} }: Paced): number | undefined {
-    const price = filePrice(this.#series.steps())
+    const price = this.#price(pace.perFile)
     const rate = this.#workPerSecond(price)
     if (bytes.total === undefined || rate === undefined || rate <= 0) return undefined
-    const besides = this.#besides(bytes.total, pace, rate)
+    const besides = this.#besides(bytes.total, files.total ?? 0, pace, rate)
     const work = ({ bytes: n, files: f }: Work) => n + f * price
     const all = bytes.total + (files.total ?? files.done) * price
     const last = this.#series.samples.at(-1)
@@ -205,10 +208,22 @@ export class RateMeter {
     return Math.max(0, (Math.max(0, left) + since) / rate - (last.at - round.at) / 1000) + besides
   }
 
+  #price(perFile: number | undefined): number {
+    const { samples } = this.#series
+    const last = samples.at(-1)
+    const bytes = last === undefined ? 0 : rate(samples[0], last, (sample) => sample.reached.bytes)
+    return filePrice(this.#series.steps(), expectedPrice(bytes ?? 0, perFile))
+  }
+
   /** Seconds for what the drives that are not done with yet cost beside the copying. */
-  #besides(total: number, { before = 0, readBack = 0, lists = 0 }: Pace, rate: number): number {
-    // By what it was for the drives before; of the first one nothing is known but how much is to be read.
-    if (before <= 0) return readBack / rate
+  #besides(total: number, files: number, pace: Pace, rate: number): number {
+    const { before = 0, readBack = 0, lists = 0, closings = 0 } = pace
+    if (before <= 0) {
+      // Of the first one nothing is known but how much is to be read, and how long the lists are that are to be written.
+      const listed = (closings + lists) * SET_LIST + (closings > 0 ? DRIVE_LIST : 0)
+      return (readBack + listed * files) / rate
+    }
+    // By what it was for the drives before.
     const drives = (this.#beside / before) * (total - before)
     return (drives + lists * (this.#closing / Math.max(1, this.#closed))) / 1000
   }

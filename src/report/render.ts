@@ -93,8 +93,11 @@ export function eventLines(event: RunEvent, name: DisplayName, canvas?: Canvas):
         lines.push(warning(`${counted(event.failed, 'file')} could not be copied`))
       return lines
     }
-    case 'file-error':
-      return [error(`${name(event.path)}: ${event.doing}: ${event.message} (${event.code})`)]
+    case 'file-error': {
+      // That it failed is said already.
+      const code = event.code === 'failed' ? '' : ` (${event.code})`
+      return [error(`${name(event.path)}: ${event.doing}: ${event.message}${code}`)]
+    }
     case 'verify-result': {
       if (event.result === 'same') return []
       const where = event.index === undefined ? '' : `[${event.index}] `
@@ -217,15 +220,22 @@ export function progressLine(
 
 function wholeParts(progress: Progress, speed: Speed): Part[] {
   const counting = isOnlyCounting(progress)
-  const files = ofTotal(progress.files, formatCount)
   return [
     ...part(percent(progress.bytes), 1),
     ...part(counting ? undefined : ofTotal(progress.bytes, formatSize), 4),
-    ...part(counting ? `${files} entries` : `${files} files`, counting ? 1 : 7),
+    ...part(
+      nounOf(progress.files, counting ? 'entry' : 'file', counting ? 'entries' : 'files'),
+      counting ? 1 : 7,
+    ),
     ...part(perSecond(progress, speed), 5),
     ...part(left(speed.secondsLeft), 2),
     ...part(progress.errors ? `${counted(progress.errors, 'error')}` : undefined, 3),
   ]
+}
+
+/** `0 of 1 file`, `3 entries`: the last number decides. */
+function nounOf(count: Count, one: string, many: string): string {
+  return `${ofTotal(count, formatCount)} ${(count.total ?? count.done) === 1 ? one : many}`
 }
 
 /** `2 of about 5`. */
@@ -261,7 +271,7 @@ export function liveLines(
       ...part(`${volumeText(volume, name)}, ${positionText(volume)}`, 0),
       ...part(percent(volume.bytes), 1),
       ...part(ofTotal(volume.bytes, formatSize), 3),
-      ...part(`${ofTotal(volume.files, formatCount)} files`, 4),
+      ...part(nounOf(volume.files, 'file', 'files'), 4),
       ...part(left(speed.driveSecondsLeft), 2),
     ]
     lines.push(withBar(parts, volume.bytes, canvas))

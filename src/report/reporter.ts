@@ -36,6 +36,10 @@ export interface Pace {
   readonly readBack?: number | undefined
   /** Drives that get a new list of the set at the end: each is closed once more for that. */
   readonly lists?: number | undefined
+  /** Drives that are still to be closed: the one in hand and those that come after it. */
+  readonly closings?: number | undefined
+  /** Bytes that the drive writes for a file beside its content, by what is known so far. */
+  readonly perFile?: number | undefined
 }
 
 /** Where a run stands. Absolute numbers, not increments. */

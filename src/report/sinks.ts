@@ -5,8 +5,10 @@
  * rest, and a log that cannot be written any more is given up with one warning.
  */
 import {
+  constants,
   createWriteStream,
   fstatSync,
+  lstatSync,
   openSync,
   readdirSync,
   readlinkSync,
@@ -77,19 +79,27 @@ function checkDescriptor(fd: number): void {
     throw closed
   }
   // The runtime talks to itself through pipes of which it has both ends.
-  if (ends(fd) > 1) throw closed
+  if (hasReadingEnd(fd)) throw closed
 }
 
-/** How many descriptors of this process are the same pipe; 1 where that can't be told. */
-function ends(fd: number): number {
+/**
+ * Whether this process has the reading end of the pipe, too. A writing end it may have twice: bash leaves the one open
+ * from which it made `3> >(PROGRAM)`.
+ */
+function hasReadingEnd(fd: number): boolean {
+  const target = linkOf(String(fd))
+  if (!target.startsWith('pipe:')) return false
   try {
-    const target = readlinkSync(`/proc/self/fd/${fd}`)
-    if (!target.startsWith('pipe:')) return 1
     const others = readdirSync('/proc/self/fd').filter((one) => Number(one) > 2)
-    return others.filter((one) => linkOf(one) === target).length
+    return others.some((one) => linkOf(one) === target && isReadable(one))
   } catch {
-    return 1
+    return false
   }
+}
+
+/** The mode of the link tells what the descriptor was opened for: proc(5). */
+function isReadable(fd: string): boolean {
+  return (lstatSync(`/proc/self/fd/${fd}`).mode & constants.S_IRUSR) !== 0
 }
 
 function linkOf(fd: string): string {

@@ -4,6 +4,7 @@
  */
 import type { Writable } from 'node:stream'
 import { safeLine } from '../display.js'
+import { folded } from '../text.js'
 import type { Clock } from './clock.js'
 import type { Canvas } from './plan.js'
 import { RateMeter, type Speed } from './rate.js'
@@ -41,7 +42,7 @@ export interface TextReporterOptions {
   readonly clock: Clock
   readonly name: DisplayName
   readonly display: Display
-  /** What bars may be drawn with; none where it is absent. */
+  /** The terminal: what bars may be drawn with, where sentences are broken; absent where stderr is none. */
   readonly canvas?: () => Canvas
   /** What gets every event as an object. */
   readonly objects?: readonly ObjectSink[]
@@ -217,10 +218,11 @@ export class TextReporter implements Reporter {
 
   /** One line on stderr. The colours are ours; whatever else could act on the terminal is escaped. */
   protected say(tone: Tone, text: string): void {
-    const { display, stderr, colors } = this.options
+    const { display, stderr, colors, canvas } = this.options
     display.clear()
     const [on, off] = colors ? PAINT[tone] : PAINT.plain
-    stderr.write(`${on}${safeLine(text)}${off}\n`)
+    const line = safeLine(text)
+    stderr.write(`${on}${canvas === undefined ? line : folded(line, canvas().width)}${off}\n`)
   }
 
   /** One line for the log, and on stderr where it is `shown`. */

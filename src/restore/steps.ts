@@ -153,7 +153,7 @@ export class Steps {
     report.note(
       unavailable === 0
         ? 'Nothing matches.'
-        : `Nothing can be restored: of ${counted(unavailable, 'entry', 'entries')} that match there is no copy.`,
+        : `Nothing can be restored: of ${counted(unavailable, 'entry that matches', 'entries that match')} there is no copy.`,
     )
     return Exit.differences
   }
@@ -186,7 +186,7 @@ export class Steps {
         (d !== undefined && d.added + d.changed + d.missing > 0)
       if (learned.journal) {
         report.warning(
-          `A copy to ${name} was broken off: ${counted(learned.unfinished, 'entry', 'entries')} that it did not finish are left out.`,
+          `A copy to ${name} was broken off: ${counted(learned.unfinished, 'entry', 'entries')} that it did not finish ${learned.unfinished === 1 ? 'is' : 'are'} left out.`,
         )
       }
       if (list.unusable !== undefined) {

@@ -130,7 +130,7 @@ function sizesMatch({ backupBytes, expectedBytes }: SeedReport): boolean {
 
 /** The seed's report. */
 function tellPeople(found: SeedReport, options: SeedVerifyOptions, reporter: Reporter): void {
-  const size = (bytes: number): string => `${formatSize(bytes)} (${formatCount(bytes)} bytes)`
+  const size = (bytes: number): string => `${formatSize(bytes)} (${counted(bytes, 'byte')})`
   const check = (passed: boolean, text: string): string =>
     `  ${passed ? 'ok    ' : 'FAILED'} ${text}`
   reporter.block([

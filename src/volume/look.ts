@@ -52,7 +52,7 @@ export function describe(verdict: Verdict, path: FsName): Described {
     case 'foreign':
       return words(
         `${at} holds ${foreign(verdict)} that this set knows nothing about.`,
-        'They can be left alone and the free space used, or mount another drive.',
+        'What is there can be left alone and the free space used, or mount another drive.',
       )
     case 'unmounted':
       return words(

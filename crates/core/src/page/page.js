@@ -50,12 +50,16 @@
   } else {
     const known =
       here && here.files > 0 ? `${count(here.files, 'file')}, ${bytes(here.bytes)}. ` : ''
+    // One that is lost or retired is none of those in use; the card below says which it is.
+    const others = inUse.filter((volume) => volume.number !== facts.volume).length
+    const among =
+      here?.fate !== ''
+        ? `The set has ${others === 0 ? 'no other drive' : count(others, 'other drive')} in use.`
+        : others === 0
+          ? 'It is the only drive of this set.'
+          : `It is one of ${count(others + 1, 'drive')} of this set.`
     about.append(
-      el(
-        'p',
-        '',
-        `Its label: ${here?.label || 'none'}. ${known}It is one of ${count(inUse.length, 'drive')} of this set.`,
-      ),
+      el('p', '', `Its label: ${here?.label || 'none'}. ${known}${among}`),
       el(
         'p',
         '',
