@@ -49,7 +49,7 @@ export interface Wanted {
 /** A drive that this run has just done with. */
 export interface Filled {
   readonly number: number
-  /** What there is to say of it. */
+  /** What there is to say of it: asked for when it is said, for then it is said of others, too. */
   readonly text: string
   /** Where it, and others that this run is done with, may still be mounted. */
   readonly mountPoints: ReadonlySet<FsName>

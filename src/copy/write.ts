@@ -12,7 +12,7 @@ import type { RunContext } from '../context.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { CancelledError } from '../native/errors.js'
 import { inHand, type Progress as JobProgress } from '../native/job.js'
-import { displayName, type FsName } from '../native/names.js'
+import type { FsName } from '../native/names.js'
 import type { Catalog, CopyOutcome, Tally } from '../native/set.js'
 import type { PlanSummary } from '../plan/page.js'
 import type { SummaryEvent, VolumeName } from '../report/reporter.js'
@@ -20,6 +20,7 @@ import { tellErrors } from '../set/faults.js'
 import { counted, driveName, notKept } from '../set/messages.js'
 import { unmountAll } from '../volume/arrival.js'
 import { timeStep } from './adopting.js'
+import { Cases } from './cases.js'
 import { DriveChange, type Filled, NoDrive, type Wanted } from './change.js'
 import { type CopyPlan, copiesOf, planCopies, plus } from './copies.js'
 import type { Drives, Mounted } from './drives.js'
@@ -84,6 +85,7 @@ export class VolumeWriter {
   #overhead: Overhead | undefined
   /** The drive that was written last, for the next drive change. */
   #full: Filled | undefined
+  readonly #cases = new Cases()
   /** Where the drives that this run is done with were mounted. */
   readonly #doneAt = new Set<FsName>()
   /** What is gone from the sources, and whether it is removed from the drives that come in. */
@@ -347,11 +349,18 @@ export class VolumeWriter {
     const { isMountPoint, mount } = mounted.facts
     if (isMountPoint && mount !== undefined) this.#doneAt.add(mount.mountPoint)
     const text = `${driveName(volume.number, volume.label)} is done: everything on it is durable. It may be unplugged now.`
-    // Its case says nothing yet.
-    const label = mounted.fresh ? ` Write "${displayName(volume.label)}" on its case.` : ''
+    // Its case says nothing yet, nor do those of drives that were done while this one was mounted beside them.
+    const { label } = volume
+    if (mounted.fresh) this.#cases.add({ label, path: mounted.path, isDrive: isMountPoint })
+    let told: string | undefined
+    const tell = (): string =>
+      [text.replace(/^d/, 'D'), this.#cases.take(mounted.path)].join(' ').trimEnd()
     return {
       number: volume.number,
-      text: text.replace(/^d/, 'D') + label,
+      get text() {
+        told ??= tell()
+        return told
+      },
       mountPoints: this.#doneAt,
     }
   }
@@ -466,6 +475,8 @@ export class VolumeWriter {
   async finish(): Promise<void> {
     this.#waiting = this.#upkeep.waiting()
     if (this.#p.options.unmount) await unmountAll(this.#doneAt, this.#p.context)
+    const cases = this.#cases.atEnd()
+    if (cases !== '') this.#p.context.report.note(cases)
   }
 
   /** The summary at the end. */
