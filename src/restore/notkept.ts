@@ -29,7 +29,7 @@ export function tellNotKept(
   }
   if (lost.linksLost > 0) {
     report.warning(
-      `${counted(lost.linksLost, 'further name of a file is a file', 'further names of files are files')} of their own: the file system here takes no hard links, or no more of one file.`,
+      `${counted(lost.linksLost, 'further name of a file is a file of its own', 'further names of files are files of their own')}: the file system here takes no hard links, or no more of one file.`,
     )
   }
   if (lost.notMade > 0) {
