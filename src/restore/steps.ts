@@ -30,6 +30,7 @@ import { counted, driveName } from '../set/messages.js'
 import { placeOf } from '../volume/place.js'
 import { fewestToRead, type Share } from './cover.js'
 import type { RestoreOptions } from './options.js'
+import { tellNotKept } from './notkept.js'
 import { type Found, Shelf } from './shelf.js'
 
 /** Paths of what is missing that are told. */
@@ -76,6 +77,7 @@ export class Steps {
     ownersLost: 0,
     attributesLost: 0,
     notMade: 0,
+    linksLost: 0,
   }
   /** Entries that had flags and were not to get them. */
   #flagged = 0
@@ -459,26 +461,7 @@ export class Steps {
     if (sum.failed > 0 || missing.entries > 0) this.#codes.push(Exit.partial)
     if (sum.kept > 0 || sum.bad > 0) this.#codes.push(Exit.differences)
     const exit = mergeExit(this.#codes)
-    if (sum.ownersLost > 0) {
-      report.warning(
-        `The owner of ${counted(sum.ownersLost, 'entry', 'entries')} could not be set: only root may give files away.`,
-      )
-    }
-    if (sum.attributesLost > 0) {
-      report.warning(
-        `Some extended attributes or ACLs of ${counted(sum.attributesLost, 'entry', 'entries')} could not be set.`,
-      )
-    }
-    if (sum.notMade > 0) {
-      report.warning(
-        `${counted(sum.notMade, 'device was', 'devices were')} not made: only root may make devices.`,
-      )
-    }
-    if (this.#flagged > 0) {
-      report.note(
-        `${counted(this.#flagged, 'entry was', 'entries were')} immutable, append-only or not to be dumped: --flags, as root, makes that so again.`,
-      )
-    }
+    tellNotKept(report, sum, this.#flagged)
     if (missing.entries > 0 && !this.#interrupted) {
       report.error('Not restored:')
       for (const one of missing.paths) report.error(`  ${displayName(one)}`)

@@ -199,6 +199,8 @@ pub struct RestoredJs {
     pub owners_lost: f64,
     /// Entries of which some attribute or ACL could not be set.
     pub attributes_lost: f64,
+    /// Names that could not be given to a file that is there.
+    pub links_lost: f64,
     /// An end was asked for before all was done.
     pub stopped: bool,
     /// Devices that only root may make.
@@ -219,6 +221,7 @@ fn restored_js(o: Outcome) -> RestoredJs {
         unchecked: o.unchecked as f64,
         owners_lost: o.owners_lost as f64,
         attributes_lost: o.attributes_lost as f64,
+        links_lost: o.links_lost as f64,
         stopped: o.stopped,
         not_made: o.not_made as f64,
     }

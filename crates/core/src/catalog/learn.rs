@@ -347,6 +347,7 @@ impl Catalog {
             names: None,
             alias: entry.alias.clone(),
             part: entry.part,
+            same_file: None,
         };
         let key = self.key_of(&item)?;
         self.place_dirs(entry.volume, key.dir)?;

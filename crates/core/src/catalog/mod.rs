@@ -33,6 +33,7 @@ pub mod query;
 pub mod renamed;
 pub mod restore;
 mod rows;
+pub mod samefile;
 pub mod scan;
 mod schema;
 pub mod status;

@@ -193,10 +193,10 @@ impl Catalog {
             Ok(Move {
                 placed: from_row(r)?,
                 to: Key {
-                    dir: r.get(19)?,
-                    name: r.get(20)?,
+                    dir: r.get(20)?,
+                    name: r.get(21)?,
                 },
-                child: r.get(21)?,
+                child: r.get(22)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -13,6 +13,7 @@ use super::schema::{ROOT_DIR, ROOT_PARENT};
 use crate::error::Result;
 use crate::format::extra::Extra;
 use crate::format::item::Item;
+use crate::format::samefile::SameFile;
 use crate::meta::{Kind, Meta, Time};
 
 /// Where an entry is in the catalog: its directory and its stored name.
@@ -39,7 +40,7 @@ pub(super) const COLUMNS: &str = concat!(
     "p.dir, p.name, p.kind, p.size, p.mtime, p.mtime_ns, p.mode, p.uid, p.gid, p.algorithm, \
     p.digest, p.target, p.link, p.rdev, p.stored, e.child, p.alias, ",
     part_column!(),
-    ", p.extra"
+    ", p.extra, p.same_file"
 );
 
 pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
@@ -75,6 +76,9 @@ pub(super) fn from_row(r: &SqlRow<'_>) -> rusqlite::Result<Placed> {
                 .as_blob_or_null()?
                 .and_then(Extra::from_bytes),
             names: None,
+            same_file: r
+                .get::<_, Option<i64>>(19)?
+                .map(|word| SameFile(word as u64)),
         },
         child: r.get(15)?,
     })
@@ -182,7 +186,7 @@ impl Catalog {
         self.conn
             .prepare_cached(
                 "INSERT OR REPLACE INTO placement VALUES(?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
-                 ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                 ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
             )?
             .execute(params![
                 key.dir,
@@ -202,7 +206,8 @@ impl Catalog {
                 rdev as i64,
                 item.stored,
                 item.alias,
-                item.extra.as_ref().map(|extra| extra.to_bytes())
+                item.extra.as_ref().map(|extra| extra.to_bytes()),
+                item.same_file.map(|same| same.0 as i64)
             ])?;
         if seen.is_some() {
             self.attributes_copied(volume, key, item.kind)?;
@@ -272,7 +277,7 @@ impl Catalog {
                 .conn
                 .prepare_cached(
                     "INSERT OR IGNORE INTO placement SELECT dir, name, ?3, 0, kind, 0, mtime, mtime_ns, \
-                     mode, uid, gid, 0, NULL, NULL, NULL, 0, 1, NULL, NULL FROM entry WHERE dir = ?1 AND name = ?2",
+                     mode, uid, gid, 0, NULL, NULL, NULL, 0, 1, NULL, NULL, NULL FROM entry WHERE dir = ?1 AND name = ?2",
                 )?
                 .execute(params![parent, name, volume])?;
             if added == 0 {
@@ -374,46 +379,5 @@ impl Catalog {
         Ok(stmt
             .query_row(params![key.dir, key.name, volume], from_row)
             .optional()?)
-    }
-
-    /// Another name of the same file (same device and inode) that a volume holds with this content.
-    ///
-    /// # Errors
-    /// What SQLite answers.
-    pub fn linked_on(&self, volume: u32, key: &Key, meta: &Meta) -> Result<Option<Placed>> {
-        Ok(self.names_on(volume, key, meta, "LIMIT 1")?.pop())
-    }
-
-    /// First names of the same file that a volume holds with this content: one of each of its copies there.
-    ///
-    /// # Errors
-    /// What SQLite answers.
-    pub fn first_names_on(&self, volume: u32, key: &Key, meta: &Meta) -> Result<Vec<Placed>> {
-        self.names_on(volume, key, meta, "AND p.link IS NULL")
-    }
-
-    fn names_on(&self, volume: u32, key: &Key, meta: &Meta, which: &str) -> Result<Vec<Placed>> {
-        let mut stmt = self.conn.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM entry e JOIN placement p ON p.dir = e.dir AND p.name = e.name \
-             WHERE e.dev = ?1 AND e.ino = ?2 AND e.nlink > 1 AND e.kind = 0 AND p.volume = ?3 \
-             AND p.size = ?4 AND p.mtime = ?5 AND p.mtime_ns = ?6 AND p.stored = 1 AND {} AND {HOLDS} \
-             AND NOT (e.dir = ?7 AND e.name = ?8) {which}",
-            self.is_backed_up()
-        ))?;
-        Ok(stmt
-            .query_map(
-                params![
-                    meta.dev as i64,
-                    meta.ino as i64,
-                    volume,
-                    meta.size as i64,
-                    meta.mtime.sec,
-                    meta.mtime.nsec,
-                    key.dir,
-                    key.name
-                ],
-                from_row,
-            )?
-            .collect::<rusqlite::Result<_>>()?)
     }
 }

@@ -5,6 +5,7 @@
 //! Copies that turn out bad are struck off, so the next best one is what the next question is answered with.
 //! The tables are of no lasting use: a restore that is broken off is begun anew, and finds what is there.
 
+mod links;
 mod notes;
 mod stage;
 
@@ -17,7 +18,8 @@ use crate::error::Result;
 use crate::format::item::Item;
 use crate::meta::{Kind, Time};
 
-pub use notes::{DirMeta, LinkedTo};
+pub use links::{Group as NameGroup, InSource, LinkedTo, NameOf};
+pub use notes::DirMeta;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS restore_want(
@@ -48,15 +50,17 @@ CREATE TABLE IF NOT EXISTS restore_dir(
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS restore_flag(path BLOB PRIMARY KEY, flags INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS restore_link(
-  volume INTEGER NOT NULL,
-  link BLOB NOT NULL,             -- the first name of the group on that volume
+  volume INTEGER NOT NULL,        -- and link: see `NameGroup`
+  link BLOB NOT NULL,
   dest BLOB NOT NULL,
   size INTEGER NOT NULL,
   digest BLOB,
   temp INTEGER,                   -- the number of its temp file while it has no name yet
+  dev INTEGER, ino INTEGER,       -- which file of the source it is, where that is known
   PRIMARY KEY(volume, link)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS restore_groups ON placement(volume, link) WHERE link IS NOT NULL;
+CREATE INDEX IF NOT EXISTS restore_same_files ON placement(same_file) WHERE same_file IS NOT NULL;
 ";
 
 /// SQL: the copies that still come into question, each with its rank among those of its entry (1: the best).

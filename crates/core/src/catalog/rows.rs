@@ -97,6 +97,11 @@ impl Scan<'_> {
         if need == 0 && old.changed != meta.changed {
             self.catalog.look_at_attributes(row.dir, &row.name)?;
         }
+        // What only drives have told of was never looked at.
+        let other_file = meta.nlink < 2 || (old.ino != 0 && old.ino != meta.ino);
+        if old.kind == Kind::File && (old.nlink > 1 || old.ino == 0) && other_file {
+            self.catalog.no_same_file(row)?;
+        }
         self.since_commit += 1;
         Ok(())
     }

@@ -251,9 +251,9 @@ impl Scan<'_> {
         let complete = listing.complete && !place.unmounted;
         let mut known = Known::new(place.dir, place.fresh);
         let mut name = Vec::new();
-        for found in &listing.entries {
+        for found in listing.entries.iter() {
             name.clear();
-            name.extend_from_slice(listing.name(found));
+            name.extend_from_slice(listing.name(&found));
             let (meta, child) = match &found.what {
                 What::Known { meta, child } => (meta, *child),
                 What::Unknown => {

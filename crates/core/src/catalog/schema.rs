@@ -1,4 +1,4 @@
-//! The tables of a catalog, version 3, and how a file becomes one.
+//! The tables of a catalog, version 4, and how a file becomes one.
 //!
 //! Entries are kept directory by directory: a path's directory is stored once, as a row of `dir`, and an
 //! entry's key is (directory, name). A directory's name is stored with a slash at its end, so that the
@@ -16,7 +16,7 @@ use super::SetInfo;
 use crate::error::{Code, Error, Result};
 
 /// The version of the tables below.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// "MVCC" as SQLite's application id: tells our catalogs from other databases.
 const APPLICATION_ID: i64 = 0x4d56_4343;
@@ -206,11 +206,18 @@ CREATE TABLE owner(
 ) WITHOUT ROWID;
 ";
 
+/// Version 4: which file a name is of.
+const SAME_FILE: &str = "
+-- Names of one file of the sources have the same number here, on all volumes; NULL: its only name, or unknown.
+ALTER TABLE placement ADD COLUMN same_file INTEGER;
+";
+
 /// The steps that make a catalog of version N + 1 out of one of version N, by N.
 const STEPS: [&[&str]; VERSION as usize] = [
     &[TABLES],
     &[SET_THAT_LASTS],
     &[OTHER_NAMES, super::parts::TABLES, ATTRIBUTES],
+    &[SAME_FILE],
 ];
 
 /// Sets what every connection needs.

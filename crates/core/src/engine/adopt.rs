@@ -251,6 +251,7 @@ fn item_of(
         names: None,
         alias: None,
         part: None,
+        same_file: None,
     };
     item.check()?;
     Ok(item)

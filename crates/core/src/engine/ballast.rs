@@ -14,6 +14,9 @@ use crate::sys;
 
 const NAME: &[u8] = b"ballast";
 
+/// Bytes of the field that says which file it is a name of, in the journal and in the manifest.
+const SAME_FILE: u64 = 2 * 32;
+
 /// Files that are kept for their inodes alone: as many as closing a drive creates, and a few.
 const PLACEHOLDERS: usize = 7;
 
@@ -43,7 +46,9 @@ pub(super) struct Ballast {
 pub(super) fn lines(item: &Item) -> u64 {
     let link = item.link.as_ref().or(item.target.as_ref());
     let extra = item.extra.as_ref().map_or(0, |e| e.length() as u64);
+    let same_file = item.same_file.map_or(0, |_| SAME_FILE);
     LINES
+        + same_file
         + (item.path.len() + item.on_drive().len()) as u64
         + item.alias.as_ref().map_or(0, |a| a.len() as u64)
         + link.map_or(0, |l| l.len() as u64)

@@ -75,6 +75,7 @@ pub fn close(
     }
     drive.release_ballast();
     catalog.refresh_dirs(drive.identity.volume.number)?;
+    catalog.atomically(|| catalog.name_files(drive.identity.volume.number))?;
     drive.barrier().map_err(failed)?;
     // One transaction: what directories are given is noted for each of them.
     let mut closed = catalog

@@ -9,13 +9,16 @@
 //! second failure in the same session means that the drive fails. The same writes are never flushed again
 //! to see whether the error has gone: the kernel tells of a lost write once.
 
+mod before;
+
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::ballast;
+use before::SameFiles;
+
 use super::dirs::open_or_make;
 use super::drive::{Drive, join, split};
 use super::file::{TempDir, Work, target_fault};
@@ -64,6 +67,8 @@ pub struct Committer<'a> {
     committed: Vec<Ready>,
     /// Directories on the drive that were opened last, by path.
     parents: HashMap<Vec<u8>, Arc<OwnedFd>>,
+    /// Files of several names that were met last: which file each is.
+    same_files: SameFiles,
     epochs: u64,
     temps: u64,
     temp: Option<Arc<TempDir>>,
@@ -98,6 +103,7 @@ impl<'a> Committer<'a> {
             ready: Vec::new(),
             committed: Vec::new(),
             parents: HashMap::new(),
+            same_files: SameFiles::default(),
             epochs: 0,
             temps: 0,
             temp: None,
@@ -189,6 +195,7 @@ impl<'a> Committer<'a> {
         let mut bytes = Vec::new();
         let mut kept = Vec::with_capacity(self.ready.len());
         for mut ready in std::mem::take(&mut self.ready) {
+            self.name_file(&mut ready)?;
             ready.intent = self.drive.journal.next_id;
             let record = Record::Intent {
                 id: ready.intent,
@@ -317,32 +324,6 @@ impl<'a> Committer<'a> {
     }
 
     /// Gives up everything that was not promised, after a failed barrier.
-    /// Keeps room for the lines of the group in hand. Without room for its lines a file is not on the drive:
-    /// what is too much, from the end, has failed for lack of room and is planned anew.
-    ///
-    /// # Errors
-    /// A flush failed.
-    fn keep_room(&mut self) -> Result<()> {
-        let lines: Vec<u64> = self.ready.iter().map(|r| ballast::lines(&r.item)).collect();
-        if self.drive.grow_ballast(lines.iter().sum()).is_ok() {
-            return Ok(());
-        }
-        // XFS keeps several blocks for each file that it has not given its place on the disk yet, and
-        // fallocate(2), unlike write(2), doesn't wait for that: after a flush they are free.
-        self.drive.barrier()?;
-        let mut most = lines.len();
-        while most > 0 {
-            let Err(e) = self.drive.grow_ballast(lines[..most].iter().sum()) else {
-                break;
-            };
-            most /= 2;
-            for ready in self.ready.split_off(most) {
-                self.fail(ready, &e, FileFault::NoRoom);
-            }
-        }
-        Ok(())
-    }
-
     fn condemn(&mut self, e: Error) -> Result<Flushed> {
         let mut condemned = std::mem::take(&mut self.committed);
         // What was renamed already stands under its final name and is ours: the next copy replaces it.

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::content::SMALL;
 use super::drive::{join, split};
 use super::hash::HashThread;
+pub use super::loss::Loss;
 use super::names::Rules;
 use super::part::Range;
 use crate::cancel::CancelToken;
@@ -430,6 +431,7 @@ impl<'a> Copier<'a> {
         if let Some(item) = &work.expected {
             // By its record it may belong to a group of names.
             made.link = item.link.clone();
+            made.same_file = item.same_file;
             if item.extra.is_some() {
                 made.extra = item.extra.clone();
             }
@@ -458,29 +460,6 @@ impl Copier<'_> {
             }
         }
     }
-}
-
-/// What a drive's file system, or whoever runs this, may not be able to keep: words for the report. All but the
-/// last two stand in the manifest, from which a restore brings them back.
-pub struct Loss;
-
-impl Loss {
-    /// Whether what these words stand for is in the manifest.
-    pub fn is_recorded(words: &str) -> bool {
-        ![Loss::UNREAD, Loss::TOO_MUCH, Loss::LINKS, Loss::NAMES].contains(&words)
-    }
-
-    pub(super) const OWNERS: &'static str = "owners";
-    pub(super) const LINKS: &'static str =
-        "hard links: each name of a file stands there as a file of its own";
-    pub(super) const NAMES: &'static str =
-        "hard links beyond what a file can have there: the file stands there once more";
-    pub(super) const SPECIAL: &'static str = "links, fifos, sockets or devices";
-    pub(super) const ACLS: &'static str = "ACLs";
-    pub(super) const ATTRIBUTES: &'static str = "extended attributes";
-    pub(super) const UNREAD: &'static str = "extended attributes that could not be read";
-    pub(super) const TOO_MUCH: &'static str =
-        "extended attributes of more than 128 KiB, for which the manifest has no room either";
 }
 
 /// Whether a file that was read is what a record says: by the digest, where there is one by this algorithm, else
@@ -515,6 +494,7 @@ pub(super) fn item(work: &Work, meta: &Meta) -> Item {
         names: None,
         alias: work.alias.clone(),
         part: None,
+        same_file: None,
     }
 }
 

@@ -154,12 +154,12 @@ fn each(
         cancel,
         progress,
         &mut |listing| {
-            for found in &listing.entries {
+            for found in listing.entries.iter() {
                 // Of a directory on another file system it is known that it is there, and nothing below it is.
                 let What::Known { meta, child } = found.what else {
                     continue;
                 };
-                let name = listing.name(found);
+                let name = listing.name(&found);
                 let path = join(&listing.path, name);
                 let litter = is_litter(if listing.path.is_empty() {
                     name

@@ -27,6 +27,7 @@ pub mod hash;
 pub mod learn;
 pub mod listcheck;
 mod look;
+mod loss;
 mod moves;
 mod namer;
 pub mod names;

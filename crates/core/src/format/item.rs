@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 use super::extra::{Extra, Flags, OwnerNames, Xattrs, extra_of, push_owner_names};
 use super::part::{Part, WirePart};
+pub use super::paths::check_path;
+pub(super) use super::paths::{alias_fault, path_fault, relative_fault};
+use super::samefile::SameFile;
 use super::text::{
     FromText, Text, hex_digit, json_message, json_text, parse_hex32, push_hex, push_u64, short,
 };
@@ -118,6 +121,8 @@ pub struct Item {
     pub alias: Option<Vec<u8>>,
     /// Which part of a file it is, where it is one.
     pub part: Option<Part>,
+    /// Which file it is a name of, where that has several: names of one file have the same, on all volumes.
+    pub same_file: Option<SameFile>,
 }
 
 impl Item {
@@ -181,6 +186,8 @@ impl Item {
             Some("only a file has a digest")
         } else if self.link.is_some() && self.kind == Kind::Dir {
             Some("a directory has no hard links")
+        } else if self.same_file.is_some() && self.kind != Kind::File {
+            Some("only a file is one of several names")
         } else if self.mode > 0o7777 {
             Some("the mode has more than the permission bits")
         } else if self.mtime.nsec > 999_999_999 {
@@ -222,6 +229,9 @@ impl Item {
         if let Some(link) = &self.link {
             out.extend_from_slice(b",\"link\":");
             write_json(out, link, JsonStyle::Utf8);
+        }
+        if let Some(same_file) = &self.same_file {
+            same_file.push_field(out);
         }
         if let Some((major, minor)) = self.rdev {
             out.extend_from_slice(b",\"rdev\":[");
@@ -279,6 +289,7 @@ pub(super) struct WireItem {
     digest: Option<Text<Digest>>,
     target: Option<Name>,
     link: Option<Name>,
+    same_file: Option<Text<SameFile>>,
     rdev: Option<(u32, u32)>,
     #[serde(default = "yes")]
     stored: bool,
@@ -323,6 +334,7 @@ impl WireItem {
             names: (names != OwnerNames::default()).then(|| Box::new(names)),
             alias: self.alias.map(|a| a.0),
             part,
+            same_file: self.same_file.map(|f| f.0),
         };
         match item.fault() {
             None => Ok(item),
@@ -428,56 +440,6 @@ impl FromText for Time {
         parse_time(text.as_bytes())
             .ok_or_else(|| "a time is decimal seconds with nine digits".to_owned())
     }
-}
-
-/// Checks a path below the drive's root: relative, no empty, `.` or `..` component, no NUL, not longer
-/// than [`MAX_PATH`], and not in our own `.mvcopy` at the root.
-///
-/// `.MVCOPY` passes: where the drive folds case, that is for whoever knows the drive to refuse.
-///
-/// # Errors
-/// `Code::BadInput`, with the path.
-pub fn check_path(path: &[u8]) -> Result<()> {
-    path_fault(path).map_or(Ok(()), |fault| {
-        Err(Error::new(Code::BadInput, "checking", format!("the path {fault}")).with_path(path))
-    })
-}
-
-/// What is wrong with the path under which an entry stands on a drive.
-pub(super) fn alias_fault(path: &[u8], alias: &[u8]) -> Option<&'static str> {
-    let depth = |path: &[u8]| path.iter().filter(|b| **b == b'/').count();
-    path_fault(alias)
-        .or_else(|| (depth(alias) != depth(path)).then_some("has another depth than the path"))
-        .or_else(|| (alias == path).then_some("is the path itself"))
-}
-
-fn path_fault(path: &[u8]) -> Option<&'static str> {
-    relative_fault(path).or_else(|| {
-        let own = path.strip_prefix(OWN_DIR)?;
-        (own.is_empty() || own[0] == b'/').then_some("is in .mvcopy")
-    })
-}
-
-/// What is wrong with a path that should lie below a directory; the words go after "the path".
-pub(super) fn relative_fault(path: &[u8]) -> Option<&'static str> {
-    if path.is_empty() {
-        return Some("is empty");
-    }
-    if path.len() > MAX_PATH {
-        return Some("is longer than 65,535 bytes");
-    }
-    if path[0] == b'/' {
-        return Some("is absolute");
-    }
-    if path.contains(&0) {
-        return Some("has a NUL in it");
-    }
-    path.split(|&b| b == b'/').find_map(|part| match part {
-        b"" => Some("has an empty component"),
-        b"." => Some("has a component '.'"),
-        b".." => Some("has a component '..'"),
-        _ => None,
-    })
 }
 
 #[cfg(test)]

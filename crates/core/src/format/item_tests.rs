@@ -41,6 +41,32 @@ fn links_and_devices_look_as_documented() {
 }
 
 #[test]
+fn names_of_one_file_look_as_documented() {
+    let mut item = file(b"a");
+    item.same_file = Some(SameFile(0x0123_4567_89ab_cdef));
+    let line = encoded(&item);
+    assert!(
+        line.ends_with(r#","same_file":"0123456789abcdef"}"#),
+        "{line}"
+    );
+    assert_eq!(Item::decode(line.as_bytes()).unwrap(), item);
+    for bad in [
+        "0123456789ABCDEF",
+        "123456789abcdef",
+        "",
+        "0123456789abcdef0",
+    ] {
+        let wrong = line.replace("0123456789abcdef", bad);
+        assert!(Item::decode(wrong.as_bytes()).is_err(), "{wrong}");
+    }
+    let fifo = line
+        .replace("\"file\",\"size\":1", "\"fifo\",\"size\":0")
+        .replace("\"digest\"", "\"other\"");
+    let refused = Item::decode(fifo.as_bytes()).unwrap_err();
+    assert!(refused.message.contains("several names"), "{refused}");
+}
+
+#[test]
 fn times_have_one_spelling() {
     let cases = [
         (0, 0, "0.000000000"),

@@ -15,7 +15,9 @@ pub mod jobfile;
 pub mod journal;
 pub mod manifest;
 pub mod part;
+mod paths;
 pub mod readme;
+pub mod samefile;
 pub mod setlist;
 pub mod sums;
 #[cfg(test)]

@@ -152,6 +152,7 @@ mod tests {
             stored: true,
             alias: None,
             part: Some(part),
+            same_file: None,
             extra: None,
             names: None,
         }

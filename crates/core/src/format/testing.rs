@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::extra::Extra;
 use super::item::{Algorithm, Digest, Item, check_path};
+use super::samefile::SameFile;
 use crate::meta::{Kind, Time};
 
 /// Pieces at which encoders and decoders go wrong.
@@ -147,6 +148,7 @@ pub(crate) fn item() -> impl Strategy<Value = Item> {
                     names: None,
                     alias: None,
                     part: None,
+                    same_file: (kind == Kind::File && uid % 2 == 0).then_some(SameFile(size)),
                 }
             },
         )
@@ -177,6 +179,7 @@ pub(crate) fn file(path: &[u8]) -> Item {
         names: None,
         alias: None,
         part: None,
+        same_file: None,
     }
 }
 

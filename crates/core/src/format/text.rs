@@ -113,8 +113,13 @@ pub(super) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// The 32 bytes of 64 lower-case hex digits.
 pub(super) fn parse_hex32(text: &[u8]) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 {
+    parse_hex(text)
+}
+
+/// The bytes of twice as many lower-case hex digits.
+pub(super) fn parse_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N {
         return None;
     }
     for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {

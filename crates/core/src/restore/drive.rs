@@ -244,7 +244,8 @@ impl<'a> Restorer<'a> {
             Way::Equal => {
                 self.outcome.equal += 1;
                 self.pass_over(item);
-                self.note_group(placed, &wanted.path, None)?;
+                let group = self.name_of(placed)?;
+                self.note_group(&group, placed, &wanted.path, None, true)?;
                 self.note_flags(item, &wanted.path).map_err(Fail::Target)?;
                 return self.settle(wanted, Some(item.mtime));
             }
@@ -262,16 +263,7 @@ impl<'a> Restorer<'a> {
         };
         let dest = join(parent, &name);
         let temp = match item.kind {
-            Kind::File => match self.link(placed)? {
-                Some(temp) => temp,
-                None => {
-                    let (temp, linked) = self.file(placed, &wanted.path)?;
-                    if linked {
-                        self.note_group(placed, &dest, Some(temp))?;
-                    }
-                    temp
-                }
-            },
+            Kind::File => self.linked_or_copied(placed, &wanted.path, &dest)?,
             Kind::Symlink => self.symlink(item)?,
             _ => match self.node(item)? {
                 Some(temp) => temp,

@@ -13,6 +13,7 @@ mod existing;
 mod file;
 pub mod finish;
 pub mod flags;
+mod links;
 mod part;
 mod put;
 mod special;
@@ -68,6 +69,8 @@ pub struct Outcome {
     pub owners_lost: u64,
     /// Entries of which some attribute or ACL could not be set.
     pub attributes_lost: u64,
+    /// Names that could not be given to a file that is there: each is a file of its own.
+    pub links_lost: u64,
     /// An end was asked for before all was done.
     pub stopped: bool,
     /// Devices that only root may make.

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::packed::Entries;
 use crate::meta::{Kind, Meta};
 
 /// What was found in one directory. Entries are sorted by the bytes of their names, a directory's name
@@ -16,7 +17,7 @@ pub struct Listing {
     /// The names of all entries, each closed by a NUL; see [`Listing::name`].
     pub names: Vec<u8>,
     /// The entries.
-    pub entries: Vec<Found>,
+    pub entries: Entries,
     /// Whether every name in the directory is here. If not, because reading failed on the way or because a list
     /// says what to look at, names that are not here are unknown, not gone.
     pub complete: bool,
@@ -55,7 +56,7 @@ impl Listing {
             token,
             path,
             names: Vec::new(),
-            entries: Vec::new(),
+            entries: Entries::default(),
             complete,
         }
     }
@@ -72,32 +73,35 @@ impl Listing {
             What::Unknown => dir,
         };
         let name = push_name(&mut self.names, name).expect("a listing made by hand is below 4 GiB");
-        self.entries.push(Found { name, dir, what });
+        self.entries.push(&Found { name, dir, what });
     }
 
     /// About how many bytes this takes while it waits.
     pub(super) fn weight(&self) -> usize {
-        size_of::<Listing>()
-            + self.path.capacity()
-            + self.names.capacity()
-            + self.entries.capacity() * size_of::<Found>()
+        size_of::<Listing>() + self.path.capacity() + self.names.capacity() + self.entries.weight()
     }
 
     /// Puts the entries in order; of two with the same name, which a file system that is being changed may give,
     /// the one that comes first in the order stays.
     pub(super) fn sort(&mut self) {
         let Listing { names, entries, .. } = self;
+        let entries = entries.packed();
         entries.sort_unstable_by(|a, b| {
-            order(name_in(names, a.name), a.dir, name_in(names, b.name), b.dir)
+            order(
+                name_in(names, a.name()),
+                a.dir(),
+                name_in(names, b.name()),
+                b.dir(),
+            )
         });
         let mut kept = 0;
         for i in 0..entries.len() {
-            let name = name_in(names, entries[i].name);
+            let name = name_in(names, entries[i].name());
             // A file of this name stands before all names that begin with it and a byte below the slash.
             let twice = entries[..kept]
                 .iter()
                 .rev()
-                .map(|e| name_in(names, e.name))
+                .map(|e| name_in(names, e.name()))
                 .take_while(|earlier| earlier.starts_with(name))
                 .any(|earlier| earlier == name);
             if !twice {
@@ -154,7 +158,9 @@ mod tests {
     fn show(l: &Listing) -> Vec<String> {
         l.entries
             .iter()
-            .map(|e| String::from_utf8_lossy(l.name(e)).into_owned() + if e.dir { "/" } else { "" })
+            .map(|e| {
+                String::from_utf8_lossy(l.name(&e)).into_owned() + if e.dir { "/" } else { "" }
+            })
             .collect()
     }
 
@@ -182,10 +188,5 @@ mod tests {
         assert_eq!(show(&l), ["a", "a-b", "b"]);
         let l = listing(&[(b"a", true), (b"a-", true), (b"a", true)]);
         assert_eq!(show(&l), ["a-/", "a/"]);
-    }
-
-    #[test]
-    fn an_entry_is_small() {
-        assert!(size_of::<Found>() <= 128, "{}", size_of::<Found>());
     }
 }

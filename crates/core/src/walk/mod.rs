@@ -7,6 +7,7 @@
 //! It does not: read file content, decide what changed, or see one moment of a tree that others change.
 
 mod listing;
+mod packed;
 mod pool;
 mod read;
 mod tree;
@@ -17,6 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 pub use listing::{Found, Listing, What};
+pub use packed::Entries;
 
 use crate::cancel::CancelToken;
 use crate::error::{Code, Error, IoContext, Result};

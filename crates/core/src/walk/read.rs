@@ -1,5 +1,6 @@
 //! Reading one directory: its names, a look at each, what rules and list say, and what is to be looked into.
 
+use std::cmp::Reverse;
 use std::ffi::CStr;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::listing::{Found, Listing, What, name_in, push_name};
+use super::packed::Entries;
 use super::tree::{Dir, Group, Job, Kids};
 use super::worker::{End, Worker, is_out_of_descriptors};
 use crate::error::FileFault;
@@ -22,6 +24,9 @@ const CHECK_EVERY: usize = 1024;
 
 /// A worker keeps no more room than this for the names of the next directory.
 const KEPT_NAMES: usize = 64 * 1024;
+
+/// So many names that were looked at are given back at once.
+const GIVEN_BACK: usize = 128 * 1024;
 
 /// The directory that holds a drive's own bookkeeping.
 const OWN_NAME: &[u8] = b".mvcopy";
@@ -100,8 +105,9 @@ impl Worker<'_> {
         self.raw.clear();
         if whole {
             self.read_all(&here, &mut listing)?;
-            // In the order of the inodes: on a rotating disk that is many times faster than in that of the names.
-            self.raw.sort_unstable_by_key(|raw| raw.ino);
+            // In the order of the inodes, from the end: on a rotating disk that is many times faster than in that of
+            // the names.
+            self.raw.sort_unstable_by_key(|raw| Reverse(raw.ino));
         } else {
             for (named, _) in &here.named {
                 if let Some(name) = push_name(&mut listing.names, named.name) {
@@ -208,12 +214,13 @@ impl Worker<'_> {
 
     /// Looks at every name and turns it into an entry.
     fn look_at_all(&mut self, here: &mut Here<'_, '_>, listing: &mut Listing) -> Result<(), End> {
-        let raw = std::mem::take(&mut self.raw);
-        let mut entries = Vec::with_capacity(raw.len());
-        for part in raw.chunks(CHECK_EVERY) {
+        let mut raw = std::mem::take(&mut self.raw);
+        let mut entries = Entries::with_capacity(raw.len());
+        while !raw.is_empty() {
             self.check()?;
             let before = self.summary.entries;
-            for raw in part {
+            let left = raw.len().saturating_sub(CHECK_EVERY);
+            for raw in raw[left..].iter().rev() {
                 let (dir, what) = match self.look(here, listing, raw) {
                     Seen::Known(looked) => {
                         self.summary.entries += 1;
@@ -232,13 +239,18 @@ impl Worker<'_> {
                     Seen::Unknown { dir } => (dir, What::Unknown),
                     Seen::Nothing => continue,
                 };
-                entries.push(Found {
+                entries.push(&Found {
                     name: raw.name,
                     dir,
                     what,
                 });
             }
             Progress::add(&self.progress.entries, self.summary.entries - before);
+            raw.truncate(left);
+            // What is done with makes room for what comes of it.
+            if raw.capacity() > KEPT_NAMES && raw.capacity() - left >= GIVEN_BACK {
+                raw.shrink_to_fit();
+            }
         }
         listing.entries = entries;
         if raw.capacity() <= KEPT_NAMES {
@@ -350,8 +362,8 @@ impl Worker<'_> {
 
     /// Gives tokens to the sub-directories that are looked into, and queues them; says whether there are any.
     fn queue_kids(&mut self, here: &Here<'_, '_>, looked: &Looked, listing: &mut Listing) -> bool {
-        let wanted = |e: &&mut Found| matches!(e.what, What::Known { child: Some(_), .. });
-        let count = listing.entries.iter_mut().filter(wanted).count();
+        let entries = listing.entries.packed();
+        let count = entries.iter().filter(|e| e.inside()).count();
         if count == 0 {
             return false;
         }
@@ -359,11 +371,9 @@ impl Worker<'_> {
         let parent = Dir::new(job.parent.map(Arc::clone), job.name, job.token, looked);
         let first = self.pool.tokens(count);
         let mut kids = Kids::new(Arc::new(parent), first, count);
-        for (token, found) in (first..).zip(listing.entries.iter_mut().filter(wanted)) {
-            if let What::Known { child, .. } = &mut found.what {
-                *child = Some(token);
-            }
-            let name = name_in(&listing.names, found.name);
+        for (token, found) in (first..).zip(entries.iter_mut().filter(|e| e.inside())) {
+            found.set_token(token);
+            let name = name_in(&listing.names, found.name());
             kids.push(name, job.scope.map(|_| here.scope_of(name)));
         }
         self.stack.push_back(Group::new(kids));

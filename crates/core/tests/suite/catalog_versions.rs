@@ -1,7 +1,7 @@
 //! Catalogs of every published version are opened, brought up to date, and keep all that they knew.
 //!
-//! `fixtures/v1` was written by the program when its catalog had version 1: a catalog, and `.mvcopy` of the
-//! drive that it is about.
+//! `fixtures/v1` and `v3` were written by the program when its catalog had that version: a catalog, and `.mvcopy` of
+//! the drive that it is about. That of `v3` is exFAT, with two names of one file.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,21 @@ use multivolumecopy_core::catalog::Catalog;
 use multivolumecopy_core::catalog::order::Ordered;
 use multivolumecopy_core::catalog::place::OnVolume;
 use multivolumecopy_core::error::Code;
+use multivolumecopy_core::format::item::Item;
 use multivolumecopy_core::format::manifest;
 use rusqlite::Connection;
 
-fn fixture(name: &str) -> PathBuf {
+fn fixture(version: i64, name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/v1")
+        .join(format!("tests/fixtures/v{version}"))
         .join(name)
 }
 
 /// The fixture's catalog in a directory of its own: opening changes it.
-fn old_catalog() -> (tempfile::TempDir, PathBuf) {
+fn old_catalog(version: i64) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("family.sqlite");
-    std::fs::copy(fixture("catalog.sqlite"), &file).unwrap();
+    std::fs::copy(fixture(version, "catalog.sqlite"), &file).unwrap();
     (dir, file)
 }
 
@@ -46,8 +47,17 @@ fn version(file: &Path) -> i64 {
 
 #[test]
 fn version_1_is_brought_up_to_date_and_loses_nothing() {
-    let (dir, file) = old_catalog();
-    assert_eq!(version(&file), 1);
+    brought_up_to_date(1, 9);
+}
+
+#[test]
+fn version_3_is_brought_up_to_date_and_loses_nothing() {
+    brought_up_to_date(3, 8);
+}
+
+fn brought_up_to_date(old: i64, count: usize) {
+    let (dir, file) = old_catalog(old);
+    assert_eq!(version(&file), old);
     let catalog = Catalog::open(&file).unwrap();
     assert_eq!(catalog.set_info().unwrap().name, "family");
     let volumes = catalog.volumes().unwrap();
@@ -69,18 +79,23 @@ fn version_1_is_brought_up_to_date_and_loses_nothing() {
         known.push(placed.item);
     }
     let mut told = Vec::new();
-    let manifest = std::fs::File::open(fixture("drive/manifest.jsonl")).unwrap();
+    let manifest = std::fs::File::open(fixture(old, "drive/manifest.jsonl")).unwrap();
     manifest::read(
         std::io::BufReader::new(manifest),
         b"manifest.jsonl",
         &mut |item| {
-            told.push(item);
+            // What owners are called stands beside the entries.
+            told.push(Item {
+                names: None,
+                ..item
+            });
             Ok(())
         },
     )
     .unwrap();
     assert_eq!(known, told);
-    assert_eq!(known.len(), 9);
+    assert_eq!(known.len(), count);
+    assert!(known.iter().all(|item| item.same_file.is_none()));
     drop(catalog);
     let new = dir.path().join("new.sqlite");
     let set = multivolumecopy_core::catalog::SetInfo {
@@ -95,7 +110,7 @@ fn version_1_is_brought_up_to_date_and_loses_nothing() {
 
 #[test]
 fn reading_takes_no_lock_once_it_is_up_to_date() {
-    let (_dir, file) = old_catalog();
+    let (_dir, file) = old_catalog(1);
     let held = Catalog::open(&file).unwrap();
     let reader = Catalog::open_to_read(&file).unwrap();
     assert_eq!(reader.volumes().unwrap().len(), 1);
@@ -104,7 +119,7 @@ fn reading_takes_no_lock_once_it_is_up_to_date() {
 
 #[test]
 fn an_old_one_is_not_brought_up_to_date_under_somebody_who_holds_it() {
-    let (_dir, file) = old_catalog();
+    let (_dir, file) = old_catalog(1);
     let mut lock = file.clone().into_os_string();
     lock.push(".lock");
     let lock = std::fs::File::create(lock).unwrap();
@@ -116,7 +131,7 @@ fn an_old_one_is_not_brought_up_to_date_under_somebody_who_holds_it() {
 
 #[test]
 fn a_newer_one_is_refused_and_left_alone() {
-    let (_dir, file) = old_catalog();
+    let (_dir, file) = old_catalog(1);
     Connection::open(&file)
         .unwrap()
         .pragma_update(None, "user_version", 99)

@@ -1,17 +1,12 @@
-//! What a restore notes of its destination: directories, flags, and files that can have further names.
+//! What a restore notes of its destination: directories and flags.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::super::Catalog;
-use super::super::place::{COLUMNS, Placed, from_row};
 use super::count;
 use crate::error::Result;
 use crate::format::extra::Extra;
-use crate::format::item::Item;
 use crate::meta::Time;
-
-/// Names of a hard-link group that are looked for in the destination.
-const MOST_NAMES: usize = 256;
 
 /// What is known of a directory that was made or is wanted.
 #[derive(Debug, Clone)]
@@ -26,19 +21,6 @@ pub struct DirMeta {
     pub mtime: Time,
     /// Extended attributes and ACLs.
     pub extra: Option<Box<Extra>>,
-}
-
-/// A file that can have further names.
-#[derive(Debug, Clone)]
-pub struct LinkedTo {
-    /// Where it is below the destination.
-    pub dest: Vec<u8>,
-    /// The number of its temp file while it has no name yet.
-    pub temp: Option<u64>,
-    /// Bytes.
-    pub size: u64,
-    /// What its content is, where that is known.
-    pub digest: Option<Vec<u8>>,
 }
 
 impl Catalog {
@@ -157,90 +139,5 @@ impl Catalog {
         Ok(self
             .conn
             .query_row("SELECT count(*) FROM restore_flag", [], |r| count(r, 0))?)
-    }
-
-    /// The file of a hard-link group of a volume that further names can be given to.
-    pub(crate) fn restore_linked(&self, volume: u32, link: &[u8]) -> Result<Option<LinkedTo>> {
-        let mut stmt = self.conn.prepare_cached(
-            "SELECT dest, temp, size, digest FROM restore_link WHERE volume = ?1 AND link = ?2",
-        )?;
-        Ok(stmt
-            .query_row(params![volume, link], |r| {
-                Ok(LinkedTo {
-                    dest: r.get(0)?,
-                    temp: r.get::<_, Option<i64>>(1)?.map(|n| n as u64),
-                    size: r.get::<_, i64>(2)? as u64,
-                    digest: r.get(3)?,
-                })
-            })
-            .optional()?)
-    }
-
-    /// The wanted entries of a hard-link group of a volume, some of them: of each the path that it is to have,
-    /// and what it is. `link`: the first name of the group.
-    pub(crate) fn restore_group(&self, volume: u32, link: &[u8]) -> Result<Vec<(Vec<u8>, Item)>> {
-        let mut stmt = self.conn.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
-             WHERE p.volume = ?1 AND p.link = ?2 LIMIT {MOST_NAMES}"
-        ))?;
-        let rows = stmt.query_map(params![volume, link], from_row)?;
-        let mut placed: Vec<Placed> = rows.collect::<rusqlite::Result<_>>()?;
-        if let Some(key) = self.find(link, false)? {
-            let mut stmt = self.conn.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM placement p JOIN entry e ON e.dir = p.dir AND e.name = p.name \
-                 WHERE p.dir = ?1 AND p.name = ?2 AND p.volume = ?3 AND p.part = 0"
-            ))?;
-            let first = stmt
-                .query_row(params![key.dir, key.name, volume], from_row)
-                .optional()?;
-            placed.extend(first);
-        }
-        let mut group = Vec::new();
-        for one in placed {
-            let path = self.path_of(&one.key)?;
-            if let Some(wanted) = self.restore_wanted(volume, &path)? {
-                group.push((wanted.path, one.item));
-            }
-        }
-        Ok(group)
-    }
-
-    /// Notes the file of a hard-link group.
-    pub(crate) fn restore_note_link(
-        &self,
-        volume: u32,
-        placed: &Placed,
-        link: &[u8],
-        dest: &[u8],
-        temp: Option<u64>,
-    ) -> Result<()> {
-        let item = &placed.item;
-        self.conn
-            .prepare_cached("INSERT OR REPLACE INTO restore_link VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![
-                volume,
-                link,
-                dest,
-                item.size as i64,
-                item.digest.map(|d| d.bytes),
-                temp.map(|n| n as i64)
-            ])?;
-        Ok(())
-    }
-
-    /// All files of groups have their names now.
-    pub(crate) fn restore_links_named(&self) -> Result<()> {
-        self.conn
-            .prepare_cached("UPDATE restore_link SET temp = NULL WHERE temp IS NOT NULL")?
-            .execute([])?;
-        Ok(())
-    }
-
-    /// Forgets a file of a group that did not get its name.
-    pub(crate) fn restore_forget_link(&self, dest: &[u8]) -> Result<()> {
-        self.conn
-            .prepare_cached("DELETE FROM restore_link WHERE dest = ?1")?
-            .execute([dest])?;
-        Ok(())
     }
 }

@@ -38,6 +38,7 @@ impl Place {
             names: None,
             alias: None,
             part: None,
+            same_file: None,
         }
     }
 
@@ -207,7 +208,7 @@ fn the_catalog_tells_which_drive_has_it() {
         )
     };
     let placement = "INSERT INTO placement VALUES(7, CAST('one' AS BLOB), 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-                     NULL, NULL, NULL, 0, 1, NULL, NULL)";
+                     NULL, NULL, NULL, 0, 1, NULL, NULL, NULL)";
     for sql in [
         dir,
         &entry(1, "a/", 1, 7),

@@ -173,7 +173,7 @@ fn a_tree_in_constant_change_never_fails_the_walk() {
                 &progress,
                 &mut |listing| {
                     assert!(open.remove(&listing.token));
-                    for e in &listing.entries {
+                    for e in listing.entries.iter() {
                         if let What::Known {
                             child: Some(token), ..
                         } = e.what

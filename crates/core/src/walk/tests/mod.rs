@@ -72,12 +72,12 @@ fn see_with(root: &Path, options: &Options<'_>, threads: usize) -> Seen {
                 announced.remove(&listing.token).as_ref(),
                 Some(&listing.path)
             );
-            for e in &listing.entries {
+            for e in listing.entries.iter() {
                 if let What::Known { meta, child } = e.what {
                     assert_eq!(e.dir, meta.kind == Kind::Dir);
                     if let Some(token) = child {
                         assert!(e.dir);
-                        let path = join(&listing.path, listing.name(e));
+                        let path = join(&listing.path, listing.name(&e));
                         assert!(announced.insert(token, path).is_none());
                     }
                 }
@@ -111,7 +111,7 @@ fn see_with(root: &Path, options: &Options<'_>, threads: usize) -> Seen {
             continue;
         };
         stack.push((token, at + 1));
-        let mut path = join(&listing.path, listing.name(e));
+        let mut path = join(&listing.path, listing.name(&e));
         if let What::Known { meta, .. } = e.what {
             seen.metas.insert(path.clone(), meta);
         }

@@ -137,7 +137,7 @@ fn goes_deeper_than_any_path() {
         let (mut longest, mut leaf) = (0, false);
         let mut sink = |l: Listing| {
             longest = longest.max(l.path.len());
-            leaf |= l.entries.iter().any(|e| l.name(e) == b"leaf");
+            leaf |= l.entries.iter().any(|e| l.name(&e) == b"leaf");
             Ok(())
         };
         let progress = Progress::new();
