@@ -74,10 +74,9 @@ test('names of one file that two drives without hard links take only one by one'
   const run = await host.run([source, ...outputs, '--json'])
   ended(t, run, 0)
   t.regex(run.stderr, /each name of a file stands there as a file of its own/)
-  t.deepEqual(
-    drives.map((drive) => names(drive.path).filter((name) => name !== 'other')),
-    [['a'], ['b']],
-  )
+  // Both are written at once, and either may be the one that still finds room.
+  const held = drives.map((drive) => names(drive.path).filter((name) => name !== 'other'))
+  t.deepEqual(held.sort(), [['a'], ['b']])
   const again = await host.run([source, ...outputs, '--json'])
   ended(t, again, 0)
   t.is(events(again, 'summary')[0]?.written.files, 0)
