@@ -275,7 +275,7 @@ export function spaceOfDrive(
     ...(cap === undefined ? {} : { cap }),
     // A folder shares its file system with others: only what is ours counts against the cap.
     ...(facts.isMountPoint ? {} : { used: volume?.bytes ?? 0 }),
-    hasLinks: volume?.hasLinks ?? mayLink(facts.mount?.fsType ?? ''),
+    hasLinks: volume?.hasLinks ?? mayLink(facts),
     known: true,
     opened: volume !== undefined,
     refuses: refusedNames(holdsWindowsNames(facts.mount?.fsType ?? '')),

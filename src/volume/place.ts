@@ -18,13 +18,18 @@ export function placeOf(facts: PathFacts): LearnOptions {
     available: facts.space?.free ?? 0,
     blockSize: facts.space?.block ?? 4096,
     inodesFree: facts.space?.freeInodes ?? 0,
-    hasLinks: mayLink(fsType),
+    hasLinks: mayLink(facts),
   }
 }
 
-/** Whether hard links can be made on a file system of this type, as far as that is known before it is tried. */
-export function mayLink(fsType: string): boolean {
-  return !/fat|msdos/.test(fsType)
+/** A serial number as FAT and exFAT have it; that of NTFS has 16 digits. */
+const FAT_SERIAL = /^[0-9A-F]{4}-[0-9A-F]{4}$/
+
+/** Whether hard links can be made on this file system, as far as that is known before it is tried. */
+export function mayLink({ mount, fsUuid }: Pick<PathFacts, 'mount' | 'fsUuid'>): boolean {
+  const fsType = mount?.fsType ?? ''
+  // FUSE says `fuseblk` of exFAT and of NTFS.
+  return !/fat|msdos/.test(fsType) && !(fsType === 'fuseblk' && FAT_SERIAL.test(fsUuid ?? ''))
 }
 
 /** A path that the user typed, against the working directory. */
