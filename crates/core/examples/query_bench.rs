@@ -171,6 +171,7 @@ fn item(m: &Meta) -> Item {
         names: None,
         alias: None,
         part: None,
+        same_file: None,
     }
 }
 
