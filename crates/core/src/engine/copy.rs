@@ -169,6 +169,7 @@ pub fn copy_volume(
                 work: Some(work_to),
                 done,
                 in_flight: 0,
+                bytes: 0,
             };
             let mut result = writer.run_all(drive, &mut pool);
             pool.work = None;

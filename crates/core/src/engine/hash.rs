@@ -9,10 +9,13 @@ use crate::digest::Hasher;
 use crate::format::item::{Algorithm, Digest};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// Bytes of a block that crosses to the hashing thread.
-pub const BLOCK: usize = 1 << 20;
+/// Bytes of a block that is read, hashed and written.
+///
+/// A block goes through the processor three times: it is filled, hashed and written. At 256 KiB what is in flight
+/// is still in its caches then (the peers' buffers are of this size too); with 1 MiB a large file took 1.4 times as long.
+pub const BLOCK: usize = 256 << 10;
 
-/// Blocks in flight between the copier and the hashing thread.
+/// Blocks in flight between the copier and the hashing thread; twice as many gain nothing.
 const RING: usize = 4;
 
 enum Message {

@@ -10,7 +10,15 @@ use super::file::{Copier, Made, Work};
 use crate::error::{Code, Error, Result};
 
 /// Work that is handed out and not yet back.
-pub(super) const IN_FLIGHT: usize = 1_024;
+///
+/// The copiers live on it while a group is committed, which takes about as long as copying as many small files.
+pub(super) const IN_FLIGHT: usize = 8_192;
+
+/// So much is handed out whatever its size; more only while it stays under [`IN_FLIGHT_BYTES`].
+const IN_FLIGHT_OF_ANY_SIZE: usize = 1_024;
+
+/// Bytes of content: what may be copied anew after a crash, beside the group in hand.
+const IN_FLIGHT_BYTES: u64 = 256 << 20;
 
 /// Where work goes and results come from.
 pub(super) trait Copiers {
@@ -46,6 +54,8 @@ pub(super) struct Pool {
     pub(super) work: Option<Sender<Work>>,
     pub(super) done: Receiver<(Work, Made)>,
     pub(super) in_flight: usize,
+    /// Bytes of content of it.
+    pub(super) bytes: u64,
 }
 
 fn dead() -> Error {
@@ -54,16 +64,19 @@ fn dead() -> Error {
 
 impl Copiers for Pool {
     fn submit(&mut self, work: Work) -> Result<Option<(Work, Made)>> {
+        let size = work.meta.size;
         self.work
             .as_ref()
             .ok_or_else(dead)?
             .send(work)
             .map_err(|_| dead())?;
         self.in_flight += 1;
+        self.bytes += size;
         Ok(None)
     }
     fn has_room(&self) -> bool {
-        self.in_flight < IN_FLIGHT
+        self.in_flight < IN_FLIGHT_OF_ANY_SIZE
+            || (self.in_flight < IN_FLIGHT && self.bytes < IN_FLIGHT_BYTES)
     }
     fn next(&mut self, timeout: Duration) -> Result<Option<(Work, Made)>> {
         if self.in_flight == 0 {
@@ -72,6 +85,7 @@ impl Copiers for Pool {
         match self.done.recv_timeout(timeout) {
             Ok(done) => {
                 self.in_flight -= 1;
+                self.bytes -= done.0.meta.size;
                 Ok(Some(done))
             }
             Err(RecvTimeoutError::Timeout) => Ok(None),

@@ -27,7 +27,7 @@ use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
 
 /// How many entries a group may have: their records are kept in memory until they are promised.
-const EPOCH_ENTRIES: usize = 16_384;
+const EPOCH_ENTRIES: usize = 8_192;
 
 /// After so many files without room in spite of the plan, the drive counts as full.
 const FULL_AFTER: u64 = 3;
