@@ -507,14 +507,25 @@ fn fill(catalog: &Catalog, level: &mut Level, last: &[u8]) -> Result<()> {
     level.names.clear();
     level.rows.clear();
     level.at = 0;
+    // Names alone: `child` stands behind fifteen columns, which SQLite would have to step over for every file.
     let mut stmt = catalog.conn.prepare_cached(
-        "SELECT name, child FROM entry WHERE dir = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
+        "SELECT name FROM entry WHERE dir = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
     )?;
     let mut rows = stmt.query(params![level.dir, last, NAMES])?;
+    let mut children = Vec::new();
     while let Some(row) = rows.next()? {
         let name = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        if name.ends_with(b"/") {
+            children.push((level.rows.len(), name.to_vec()));
+        }
         level.names.extend_from_slice(name);
-        level.rows.push((level.names.len(), row.get(1)?));
+        level.rows.push((level.names.len(), 0));
+    }
+    let mut stmt = catalog
+        .conn
+        .prepare_cached("SELECT child FROM entry WHERE dir = ?1 AND name = ?2")?;
+    for (at, name) in children {
+        level.rows[at].1 = stmt.query_row(params![level.dir, name], |r| r.get(0))?;
     }
     level.more = level.rows.len() as i64 == NAMES;
     Ok(())
