@@ -64,12 +64,21 @@ export function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }
 
-/** Makes a place ready with a command that runs once, unmeasured; what it made stays for all runs. */
+/** What {@link madeOnce} made. */
+const kept: (() => void)[] = []
+
+/** Takes away what {@link madeOnce} made: on tmpfs it is memory that the next suite needs. */
+export function disposeKept(): void {
+  for (const dispose of kept.splice(0)) dispose()
+}
+
+/** Makes a place ready with a command that runs once, unmeasured; it stays until {@link disposeKept}. */
 export function madeOnce(place: Place, room: number, first: string): () => Prepared {
   let made: Prepared | undefined
   return () => {
     if (made) return made
-    const { at } = emptyPlace(place, room)
+    const { at, dispose } = emptyPlace(place, room)
+    kept.push(dispose)
     made = freshHost({ OUT: at })
     const run = spawnSync('/bin/sh', ['-c', first], {
       env: { ...process.env, ...made.env },

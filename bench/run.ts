@@ -18,6 +18,7 @@ import { sideBySide } from './measure.js'
 import { document, fileSystemOf, type Result, table } from './results.js'
 import { etaTable } from './eta.js'
 import { pageTable } from './page.js'
+import { disposeKept } from './places.js'
 import { suites } from './suites.js'
 
 /** What is measured by itself, without a peer. */
@@ -69,6 +70,7 @@ async function main(): Promise<void> {
       log(suite.title)
       const outcomes = await sideBySide(suite.contenders, runs, log)
       suite.dispose()
+      disposeKept()
       const result = { title: suite.title, goals: suite.goals, outcomes }
       results.push(result)
       process.stdout.write(`${table(result)}\n`)
