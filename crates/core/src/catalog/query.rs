@@ -4,7 +4,11 @@
 //! only for what matches are the other columns and the placements read. Its memory grows with the depth of
 //! the tree and the size of a page, never with the number of entries or of hits. It only reads.
 
+mod level;
+
 use rusqlite::{OptionalExtension, params};
+
+use level::{Level, NAMES};
 
 use super::Catalog;
 use super::digests::digest_from;
@@ -17,9 +21,6 @@ use crate::filter::search::{Candidate, Patterns};
 use crate::format::item::Digest;
 use crate::format::part::{Part, part_name};
 use crate::meta::{Kind, Time};
-
-/// Names fetched at once from one directory.
-const NAMES: i64 = 1024;
 
 /// Names that are looked at between two looks at the cancel token.
 const STRIDE: u32 = 4096;
@@ -106,21 +107,6 @@ pub struct Search<'c> {
     any_parts: bool,
 }
 
-/// One directory on the way to the entry in hand.
-#[derive(Default)]
-struct Level {
-    dir: i64,
-    /// Length of its path, its slash included.
-    path_len: usize,
-    /// All that is in it matches.
-    below: bool,
-    /// Names of the page, end to end, and for each where it ends and the directory that it is.
-    names: Vec<u8>,
-    rows: Vec<(usize, i64)>,
-    at: usize,
-    more: bool,
-}
-
 impl Catalog {
     /// Starts a search. The catalog is seen as it is now until it is closed, whoever writes meanwhile.
     ///
@@ -173,21 +159,16 @@ impl Search<'_> {
             self.in_lost = true;
             return Ok(());
         };
-        let Some(&(end, child)) = level.rows.get(level.at) else {
+        let (dir, below, name_at) = (level.dir, level.below, level.path_len);
+        let Some((name, child)) = level.next_name() else {
             if level.more {
-                return self.more();
+                return level.turn(self.catalog);
             }
             self.spare.extend(self.stack.pop());
             return Ok(());
         };
-        let start = match level.at {
-            0 => 0,
-            n => level.rows[n - 1].0,
-        };
-        level.at += 1;
-        let (dir, below, name_at) = (level.dir, level.below, level.path_len);
         self.path.truncate(name_at);
-        self.path.extend_from_slice(&level.names[start..end]);
+        self.path.extend_from_slice(name);
         let candidate = Candidate {
             key: &self.path,
             name_at,
@@ -220,22 +201,9 @@ impl Search<'_> {
         level.dir = dir;
         level.path_len = self.path.len();
         level.below = below;
-        fill(self.catalog, &mut level, b"")?;
+        level.fill(self.catalog, b"")?;
         self.stack.push(level);
         Ok(())
-    }
-
-    /// The next page of names of the directory in hand.
-    fn more(&mut self) -> Result<()> {
-        let Some(level) = self.stack.last_mut() else {
-            return Ok(());
-        };
-        let start = match level.rows.len() {
-            0 | 1 => 0,
-            n => level.rows[n - 2].0,
-        };
-        let last = level.names[start..].to_vec();
-        fill(self.catalog, level, &last)
     }
 
     /// What there is of the entry whose path is in hand.
@@ -500,33 +468,4 @@ impl Entry {
             Standing::Other
         }
     }
-}
-
-/// Reads the names of a directory that come after `last`.
-fn fill(catalog: &Catalog, level: &mut Level, last: &[u8]) -> Result<()> {
-    level.names.clear();
-    level.rows.clear();
-    level.at = 0;
-    // Names alone: `child` stands behind fifteen columns, which SQLite would have to step over for every file.
-    let mut stmt = catalog.conn.prepare_cached(
-        "SELECT name FROM entry WHERE dir = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
-    )?;
-    let mut rows = stmt.query(params![level.dir, last, NAMES])?;
-    let mut children = Vec::new();
-    while let Some(row) = rows.next()? {
-        let name = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-        if name.ends_with(b"/") {
-            children.push((level.rows.len(), name.to_vec()));
-        }
-        level.names.extend_from_slice(name);
-        level.rows.push((level.names.len(), 0));
-    }
-    let mut stmt = catalog
-        .conn
-        .prepare_cached("SELECT child FROM entry WHERE dir = ?1 AND name = ?2")?;
-    for (at, name) in children {
-        level.rows[at].1 = stmt.query_row(params![level.dir, name], |r| r.get(0))?;
-    }
-    level.more = level.rows.len() as i64 == NAMES;
-    Ok(())
 }

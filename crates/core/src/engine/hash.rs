@@ -11,8 +11,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 /// Bytes of a block that is read, hashed and written.
 ///
-/// A block goes through the processor three times: it is filled, hashed and written. At 256 KiB what is in flight
-/// is still in its caches then (the peers' buffers are of this size too); with 1 MiB a large file took 1.4 times as long.
+/// A block goes through the processor three times: it is filled, hashed and written. At 256 KiB, what
+/// `cp` takes too, a large file took 0.7 times as long onto tmpfs as at 1 MiB: little enough for the caches.
 pub const BLOCK: usize = 256 << 10;
 
 /// Blocks in flight between the copier and the hashing thread; twice as many gain nothing.

@@ -58,20 +58,27 @@ pub(super) struct Pool {
     pub(super) bytes: u64,
 }
 
+impl Pool {
+    /// What a file counts for; one with holes may claim more bytes than can be added up.
+    fn counted(work: &Work) -> u64 {
+        work.meta.size.min(IN_FLIGHT_BYTES)
+    }
+}
+
 fn dead() -> Error {
     Error::new(Code::Internal, "copying", "the copiers have ended")
 }
 
 impl Copiers for Pool {
     fn submit(&mut self, work: Work) -> Result<Option<(Work, Made)>> {
-        let size = work.meta.size;
+        let bytes = Self::counted(&work);
         self.work
             .as_ref()
             .ok_or_else(dead)?
             .send(work)
             .map_err(|_| dead())?;
         self.in_flight += 1;
-        self.bytes += size;
+        self.bytes += bytes;
         Ok(None)
     }
     fn has_room(&self) -> bool {
@@ -85,7 +92,7 @@ impl Copiers for Pool {
         match self.done.recv_timeout(timeout) {
             Ok(done) => {
                 self.in_flight -= 1;
-                self.bytes -= done.0.meta.size;
+                self.bytes -= Self::counted(&done.0);
                 Ok(Some(done))
             }
             Err(RecvTimeoutError::Timeout) => Ok(None),
