@@ -76,6 +76,17 @@ export function events(result: RunResult, type?: string): Event[] {
   return type === undefined ? all : all.filter((event) => event.type === type)
 }
 
+/**
+ * The objects that `--json` wrote to a terminal, whose transcript this is. Whatever stands before one
+ * on its line is not looked at: there was a row of progress, which was erased.
+ */
+export function eventsInTranscript(transcript: string): Event[] {
+  return transcript.split('\n').flatMap((line) => {
+    const [object] = /\{"type":.*\}$/.exec(line) ?? []
+    return object === undefined ? [] : [JSON.parse(object) as Event]
+  })
+}
+
 /** What `sha256sum -c` has to say of a drive; empty when all is right. */
 export function wrongSums(drive: string | { path: string }): string {
   const cwd = typeof drive === 'string' ? drive : drive.path

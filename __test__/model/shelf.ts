@@ -4,7 +4,16 @@
  */
 
 import type { ExecutionContext } from 'ava'
-import { closes, drivePrompt, type Event, ended, events, onTerminal, shelf } from '../copy/kit.js'
+import {
+  closes,
+  drivePrompt,
+  type Event,
+  ended,
+  events,
+  eventsInTranscript,
+  onTerminal,
+  shelf,
+} from '../copy/kit.js'
 import type { Host } from '../helpers/cli.js'
 import { type Drive, MiB, makeDrive } from '../helpers/drives.js'
 import { tempDir } from '../helpers/temp.js'
@@ -67,12 +76,7 @@ export async function atTheTerminal(
   args: readonly string[],
 ): Promise<Done> {
   const terminal = onTerminal(t, host, [...args, '--json'], { columns: 4000, limitMs: 120_000 })
-  const told = (): Event[] =>
-    terminal
-      .transcript()
-      .split('\n')
-      .filter((line) => /^\{.*\}$/.test(line))
-      .map((line) => JSON.parse(line) as Event)
+  const told = (): Event[] => eventsInTranscript(terminal.transcript())
   const asked: number[] = []
   for (;;) {
     const asks = await drivePrompt(terminal).then(
