@@ -98,3 +98,16 @@ for (const [title, refused] of [
     sh('umount', drive)
   })
 }
+
+rootTest(
+  'two files that have room one after the other, and not at once, both come onto the drive',
+  async (t) => {
+    const source = makeSource({ one: 600_000, two: 600_001 })
+    const drive = (await choosy(t, ['crowds']))()
+    const run = await makeHost().run([source, '-o', drive, '--json'])
+    ended(t, run, 0)
+    t.deepEqual(names(drive), ['one', 'two'])
+    t.is(wrongSums(drive), '')
+    sh('umount', drive)
+  },
+)

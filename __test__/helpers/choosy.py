@@ -3,13 +3,15 @@
     choosy.py MOUNTPOINT DIRECTORY [WHAT...]
 
 WHAT it refuses: `colons` in names (EINVAL), names of more than `143` bytes (ENAMETOOLONG), names that are not
-`text` (EILSEQ), `symlinks` (EPERM), `links` (EPERM), `nodes` (EPERM), files above a `megabyte` (EFBIG). `folds`: case
-does not count in names, but is kept. Runs until it is unmounted.
+`text` (EILSEQ), `symlinks` (EPERM), `links` (EPERM), `nodes` (EPERM), files above a `megabyte` (EFBIG), two files of
+more than 100 kB that are written at once (`crowds`: ENOSPC for both). `folds`: case does not count in names, but is
+kept. Runs until it is unmounted.
 """
 
 import errno
 import os
 import sys
+import time
 
 from fusepy import FUSE, FuseOSError, Operations
 
@@ -19,6 +21,7 @@ class Choosy(Operations):
 
     def __init__(self, root, refused):
         self.root, self.refused = os.fsencode(root), refused
+        self.writing, self.crowded = set(), set()
 
     def refuse(self, what, code):
         if what in self.refused:
@@ -70,7 +73,18 @@ class Choosy(Operations):
     def read(self, path, size, offset, fh):
         return os.pread(fh, size, offset)
 
+    def crowd(self, fh):
+        """No room for a file that is, or was, written beside another. The first one waits for the second a while."""
+        self.writing.add(fh)
+        if len(self.writing) > 1:
+            self.crowded |= self.writing
+        if fh in self.crowded:
+            raise FuseOSError(errno.ENOSPC)
+        time.sleep(0.01)
+
     def write(self, path, data, offset, fh):
+        if "crowds" in self.refused and offset > 100_000:
+            self.crowd(fh)
         if offset + len(data) > 1_000_000:
             self.refuse("megabyte", errno.EFBIG)
         return os.pwrite(fh, data, offset)
@@ -81,6 +95,8 @@ class Choosy(Operations):
         os.truncate(self.real(path) if fh is None else fh, length)
 
     def release(self, path, fh):
+        self.writing.discard(fh)
+        self.crowded.discard(fh)
         os.close(fh)
 
     def fsync(self, path, datasync, fh):

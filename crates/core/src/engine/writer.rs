@@ -121,13 +121,11 @@ impl Writer<'_> {
                     continue;
                 };
                 if let Some((work, made)) = copiers.submit(work)? {
-                    self.take(committer, work, made)?;
+                    self.take(committer, copiers.in_flight(), work, made)?;
                     break;
                 }
             }
-            if let Some((work, made)) = copiers.next(Duration::from_millis(100))? {
-                self.take(committer, work, made)?;
-            }
+            self.take_next(committer, copiers)?;
             if self.cancel.is_now() {
                 return Err(Error::cancelled());
             }
@@ -318,7 +316,26 @@ impl Writer<'_> {
         }
     }
 
-    fn take(&mut self, committer: &mut Committer<'_>, work: Work, made: Made) -> Result<()> {
+    /// Waits a moment for a result, and takes it.
+    fn take_next(
+        &mut self,
+        committer: &mut Committer<'_>,
+        copiers: &mut dyn Copiers,
+    ) -> Result<()> {
+        match copiers.next(Duration::from_millis(100))? {
+            Some((work, made)) => self.take(committer, copiers.in_flight(), work, made),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a result; `beside`: so many others are being copied.
+    fn take(
+        &mut self,
+        committer: &mut Committer<'_>,
+        beside: usize,
+        work: Work,
+        made: Made,
+    ) -> Result<()> {
         let ready = |work, item: Box<_>, seen, in_temp| Ready {
             work,
             item: *item,
@@ -331,9 +348,12 @@ impl Writer<'_> {
             Made::Directory(item, seen) | Made::Recorded(item, seen) => {
                 committer.push(ready(work, item, seen, false));
             }
-            // What is written and not flushed may take more than it will in the end (see `keep_room`).
+            // What is written and not flushed may take more than it will in the end (see `keep_room`), and
+            // of several that are written at once each may take the room that another one lacks.
             Made::Failed(error)
-                if error.fault == FileFault::NoRoom && !work.again && committer.waiting() > 0 =>
+                if error.fault == FileFault::NoRoom
+                    && !work.again
+                    && (committer.waiting() > 0 || beside > 0 || !self.retries.is_empty()) =>
             {
                 self.retries.push(Work {
                     again: true,
@@ -431,21 +451,31 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Copies once more what waits for that.
+    /// Copies once more what waits for that; each by itself where it was room that was missing.
     fn retry(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<()> {
         for work in std::mem::take(&mut self.retries) {
+            let alone = work.again;
+            while if alone {
+                copiers.in_flight() > 0
+            } else {
+                !copiers.has_room()
+            } {
+                self.take_next(committer, copiers)?;
+            }
+            if alone && self.full {
+                self.outcome.no_room += 1;
+                continue;
+            }
             let Some(temp) = self.temp_dir(committer)? else {
                 continue;
             };
             let id = committer.next_temp();
             let work = Work { id, temp, ..work };
-            while !copiers.has_room() {
-                if let Some((work, made)) = copiers.next(Duration::from_millis(100))? {
-                    self.take(committer, work, made)?;
-                }
-            }
             if let Some((work, made)) = copiers.submit(work)? {
-                self.take(committer, work, made)?;
+                self.take(committer, copiers.in_flight(), work, made)?;
+            }
+            while alone && copiers.in_flight() > 0 {
+                self.take_next(committer, copiers)?;
             }
         }
         Ok(())
