@@ -67,12 +67,12 @@ export function amountBytes(amount: Amount, capacity: number): number {
 
 /** Bytes for people, in powers of 1000: `1.5 GB`. */
 export function formatSize(bytes: number): string {
-  return prettyBytes(bytes, { locale: 'en' })
+  return prettyBytes(bytes)
 }
 
-/** A whole number for people: `1,234,567`. */
+/** A whole number for people: `1,234,567`. By hand, as Intl takes a tenth of a short command to load. */
 export function formatCount(count: number): string {
-  return count.toLocaleString('en')
+  return String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ',')
 }
 
 /** A count with its noun: `1 file`, `2 files`, `3 entries` (with `plural` given). */

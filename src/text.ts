@@ -20,7 +20,12 @@ export function folded(text: string, width: number): string {
   return text.startsWith(' ') ? text : wrap(text, Math.max(20, width - 1)).join('\n')
 }
 
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
+let segmenter: Intl.Segmenter | undefined
+/** What the user sees as characters. Made when first needed: that takes as long as a tenth of a short command. */
+function graphemes(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' })
+  return segmenter.segment(text)
+}
 
 /** Breaks a text at spaces into lines of at most `width` columns; longer words stay whole. */
 export function wrap(text: string, width: number): string[] {
@@ -44,7 +49,7 @@ export function cut(text: string, width: number): string {
   if (width < 1) return ''
   let out = ''
   let used = 0
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     used += stringWidth(segment)
     if (used > width - 1) break
     out += segment
@@ -57,7 +62,7 @@ export function cutStart(text: string, width: number): string {
   if (stringWidth(text) <= width) return text
   if (width < 1) return ''
   // Long names are looked at from the end, and no further than can ever be shown.
-  const tail = [...graphemes.segment(text.slice(-width * 8))].reverse()
+  const tail = [...graphemes(text.slice(-width * 8))].reverse()
   let out = ''
   let used = 0
   for (const { segment } of tail) {

@@ -13,8 +13,9 @@ import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, Volume } from '../native/set.js'
 import type { PathFacts } from '../native/volume.js'
 import { dateText } from '../query/output.js'
-import { counted, driveName, rfc3339 } from '../set/messages.js'
+import { driveName, rfc3339 } from '../set/messages.js'
 import { removeCatalog } from '../set/state.js'
+import { counted, formatCount } from '../size.js'
 import { placeOf } from '../volume/place.js'
 import { openFor } from './catalog.js'
 import type { AdoptOptions } from './options.js'
@@ -163,7 +164,7 @@ function tellDifferences(report: RunContext['report'], { differences, heardOf }:
     const shown = names.filter((one) => one.what === what).slice(0, NAMED)
     report.block(shown.map((one) => `    ${sign[what]} ${displayName(one.path)}`))
     const more = differences[what] - shown.length
-    if (more > 0) report.block([`    ${sign[what]} and ${more.toLocaleString('en-US')} more`])
+    if (more > 0) report.block([`    ${sign[what]} and ${formatCount(more)} more`])
   }
 }
 

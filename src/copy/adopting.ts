@@ -15,7 +15,8 @@ import { displayName, type FsName } from '../native/names.js'
 import type { Adopted, Catalog, Closed } from '../native/set.js'
 import type { PathFacts } from '../native/volume.js'
 import { tellErrors } from '../set/faults.js'
-import { counted, driveName, rfc3339 } from '../set/messages.js'
+import { driveName, rfc3339 } from '../set/messages.js'
+import { counted, formatCount } from '../size.js'
 import { describe } from '../volume/look.js'
 import { type Drives, type Mounted, refusedOutput } from './drives.js'
 import type { CopyOptions } from './options.js'
@@ -156,7 +157,7 @@ function tell({ report }: RunContext, mounted: Mounted, taken: Adopted): void {
     const shown = taken.differingNames.slice(0, NAMED)
     report.block(shown.map((one) => `  ${displayName(one)}`))
     const more = taken.differing - shown.length
-    if (more > 0) report.block([`  and ${more.toLocaleString('en-US')} more`])
+    if (more > 0) report.block([`  and ${formatCount(more)} more`])
   }
   if (foreign > 0) {
     report.note(

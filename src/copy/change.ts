@@ -12,7 +12,8 @@ import { displayName, type FsName } from '../native/names.js'
 import type { Catalog } from '../native/set.js'
 import { type Mount, mounts, type PathFacts } from '../native/volume.js'
 import { askForVolume } from '../prompt/questions.js'
-import { agreed, counted, driveName, listVolumes } from '../set/messages.js'
+import { agreed, driveName, listVolumes } from '../set/messages.js'
+import { counted } from '../size.js'
 import {
   callAttention,
   newMounts,

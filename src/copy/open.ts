@@ -10,7 +10,8 @@ import { listBytes, listIsStale } from '../native/adopt.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, Closed } from '../native/set.js'
 import { tellErrors } from '../set/faults.js'
-import { counted, driveName, rfc3339 } from '../set/messages.js'
+import { driveName, rfc3339 } from '../set/messages.js'
+import { counted, formatCount } from '../size.js'
 import { copyOf } from './copies.js'
 import type { Drives, Mounted } from './drives.js'
 
@@ -59,7 +60,7 @@ export class OpenDrives {
     context.report.phaseEnd()
     if (recovered.finished + recovered.dropped > 0) {
       context.report.detail(
-        `${driveName(number, label)}: a run was broken off on it; ${counted(recovered.finished, 'entry', 'entries')} finished, ${recovered.dropped.toLocaleString('en-US')} to be copied again.`,
+        `${driveName(number, label)}: a run was broken off on it; ${counted(recovered.finished, 'entry', 'entries')} finished, ${formatCount(recovered.dropped)} to be copied again.`,
       )
     }
   }

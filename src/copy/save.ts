@@ -15,7 +15,7 @@ import type { Catalog } from '../native/set.js'
 import { savePlan } from '../native/volumejob.js'
 import type { PlanEvent } from '../report/reporter.js'
 import { nativeToUser } from '../set/faults.js'
-import { counted } from '../set/messages.js'
+import { counted } from '../size.js'
 
 /** Where the plan is to be saved, absolute. Throws a usage error where it can't be. */
 export function placeToSave(file: FsName, cwd: FsName): FsName {

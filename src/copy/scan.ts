@@ -15,8 +15,9 @@ import { Exit } from '../exit.js'
 import { displayName, type FsName } from '../native/names.js'
 import type { Catalog, Rule, Tally } from '../native/set.js'
 import { nativeToUser, tellErrors } from '../set/faults.js'
-import { agreed, counted } from '../set/messages.js'
+import { agreed } from '../set/messages.js'
 import { ensureStateDirectory, stateDirectory } from '../set/state.js'
+import { counted, formatCount } from '../size.js'
 import { compareContent, samenessOf } from './content.js'
 import { type CopyOptions, DEFAULT_JOB_FILE } from './options.js'
 import { fileSystemId, type JoinedSource } from './sources.js'
@@ -97,7 +98,7 @@ export function suspicion(source: JoinedSource, found: Tally): string | undefine
   if (found.goneFiles * 2 > found.knownFiles) {
     const { goneFiles, knownFiles } = found
     if (knownFiles === 1) return 'its only file is gone'
-    return `${counted(goneFiles, 'file')} of ${knownFiles.toLocaleString('en-US')} ${goneFiles === 1 ? 'is' : 'are'} gone`
+    return `${counted(goneFiles, 'file')} of ${formatCount(knownFiles)} ${goneFiles === 1 ? 'is' : 'are'} gone`
   }
   return undefined
 }
@@ -166,8 +167,7 @@ export async function decideRemoval(
   const lines = shown.map(
     ({ path: gonePath, value }) => `  ${displayName(gonePath)} (drive ${value})`,
   )
-  if (gone.files > shown.length)
-    lines.push(`  and ${(gone.files - shown.length).toLocaleString('en-US')} more`)
+  if (gone.files > shown.length) lines.push(`  and ${formatCount(gone.files - shown.length)} more`)
   const title = `${what} gone from the source and still on the drives:`
   if (options.deletePolicy === 'delete') {
     report.block([title, ...lines])

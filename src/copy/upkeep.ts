@@ -13,7 +13,8 @@ import { countFindings, repairDrive } from '../native/repair.js'
 import type { Catalog, CopyOutcome, Foreign } from '../native/set.js'
 import type { Amount, WaitingVolume } from '../report/reporter.js'
 import { tellErrors } from '../set/faults.js'
-import { counted, driveName } from '../set/messages.js'
+import { driveName } from '../set/messages.js'
+import { counted, formatCount } from '../size.js'
 import type { Look } from '../volume/look.js'
 import { copyOf } from './copies.js'
 import type { Drives, Mounted } from './drives.js'
@@ -95,7 +96,7 @@ export class Upkeep {
     report.block([
       `${foreignText(found)} on ${name} ${found.files + found.directories === 1 ? 'is' : 'are'} removed (--delete-foreign):`,
       ...found.names.map((one) => `  ${displayName(one)}`),
-      ...(more > 0 ? [`  and ${more.toLocaleString('en-US')} more`] : []),
+      ...(more > 0 ? [`  and ${formatCount(more)} more`] : []),
     ])
     report.phaseStart('delete')
     const removed = await mounted.drive.foreign(true, job)

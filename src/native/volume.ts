@@ -1,10 +1,10 @@
 /** Facts about mounted paths, as the addon tells them. */
 
 import type { MountJs, PathFactsJs } from '../../native/index.js'
-import { call } from './set.js'
 import { runJob } from './job.js'
 import { binding } from './load.js'
 import type { FsName } from './names.js'
+import { call } from './set.js'
 
 /** What one look at a path told. */
 export type PathFacts = PathFactsJs

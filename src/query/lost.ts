@@ -5,8 +5,8 @@
  * terminal, and done without a question elsewhere.
  */
 
-import type { RunContext } from '../context.js'
 import { nameBytes } from '../bytes.js'
+import type { RunContext } from '../context.js'
 import { displayName, jsonLine } from '../display.js'
 import { Exit, type ExitCode } from '../exit.js'
 import { CancelledError } from '../native/errors.js'
@@ -21,7 +21,8 @@ import {
 import type { Volume } from '../native/set.js'
 import { nativeToUser } from '../set/faults.js'
 import { findKnownSet, type SetClues } from '../set/find.js'
-import { agreed, counted, driveName } from '../set/messages.js'
+import { agreed, driveName } from '../set/messages.js'
+import { counted } from '../size.js'
 import { volumeNamed } from './drives.js'
 import { dateText, Output, padEnd, padStart, sizeText } from './output.js'
 

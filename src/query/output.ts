@@ -6,8 +6,8 @@
  */
 
 import { once } from 'node:events'
-import prettyBytes from 'pretty-bytes'
 import stringWidth from 'fast-string-width'
+import prettyBytes from 'pretty-bytes'
 import type { Context } from '../context.js'
 import { jsonLine, safeLine } from '../display.js'
 

@@ -9,7 +9,7 @@ import { displayName, type FsName } from '../native/names.js'
 import { writeReport } from '../native/query.js'
 import { nativeToUser } from '../set/faults.js'
 import { findKnownSet, type SetClues } from '../set/find.js'
-import { counted } from '../set/messages.js'
+import { counted } from '../size.js'
 import { PROGRAM, version } from '../version.js'
 import { Output } from './output.js'
 

@@ -6,8 +6,8 @@
  */
 
 import stringWidth from 'fast-string-width'
-import type { RunContext } from '../context.js'
 import { nameBytes } from '../bytes.js'
+import type { RunContext } from '../context.js'
 import { displayName, jsonLine } from '../display.js'
 import { Exit, type ExitCode } from '../exit.js'
 import type { FsName } from '../native/names.js'

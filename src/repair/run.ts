@@ -27,7 +27,8 @@ import { Catalog, type Volume } from '../native/set.js'
 import type { Amount } from '../report/reporter.js'
 import { nativeToUser, tellErrors } from '../set/faults.js'
 import { findKnownSet } from '../set/find.js'
-import { agreed, counted, driveName } from '../set/messages.js'
+import { agreed, driveName } from '../set/messages.js'
+import { counted, formatCount } from '../size.js'
 import type { Verdict } from '../volume/facts.js'
 import { describe } from '../volume/look.js'
 import { Holders } from './holders.js'
@@ -128,7 +129,7 @@ class Repair {
       [
         `${counted(changed.count, 'file was', 'files were')} changed on the drive since ${changed.count === 1 ? 'it was' : 'they were'} backed up:`,
         ...changed.names.slice(0, 20).map((one) => `  ${displayName(one)}`),
-        ...(more > 0 ? [`  and ${more.toLocaleString('en-US')} more`] : []),
+        ...(more > 0 ? [`  and ${formatCount(more)} more`] : []),
         'Bring back what was backed up, and keep the changed version beside it as NAME.mvcopy-changed?',
       ],
       false,

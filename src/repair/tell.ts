@@ -12,7 +12,8 @@ import { displayName, type FsName } from '../native/names.js'
 import type { Named, Outlook, Repaired } from '../native/repair.js'
 import type { Volume } from '../native/set.js'
 import { Output } from '../query/output.js'
-import { counted, driveName } from '../set/messages.js'
+import { driveName } from '../set/messages.js'
+import { counted, formatCount } from '../size.js'
 
 /** What became of an entry, or what would. */
 type Word =
@@ -106,7 +107,7 @@ export class Telling {
     const { files, bytes } = this.#repaired
     const name = driveName(volume.number, volume.label)
     report.note(
-      `${counted(files, 'entry', 'entries')} (${prettyBytes(bytes)}) repaired on ${name} and read back${this.#good > 0 ? `; ${this.#good.toLocaleString('en-US')} good after all` : ''}.`,
+      `${counted(files, 'entry', 'entries')} (${prettyBytes(bytes)}) repaired on ${name} and read back${this.#good > 0 ? `; ${formatCount(this.#good)} good after all` : ''}.`,
     )
     this.#tellHolders(outlook, labels)
     const { changed, newer, differs, unseen, lost, again } = wordsOf(outlook)
@@ -167,7 +168,7 @@ export class Telling {
     }
     const more = count - names.length
     if (more > 0) {
-      this.#context.report.note(`${TEXT[word]}: ${more.toLocaleString('en-US')} more.`)
+      this.#context.report.note(`${TEXT[word]}: ${formatCount(more)} more.`)
     }
   }
 }

@@ -1,9 +1,9 @@
 /** Which reporter a run gets, by its options and by what stderr is. */
 import type { Context } from '../context.js'
 import { displayName } from '../display.js'
+import { type Terminal, terminalWidth } from '../text.js'
 import { type Clock, systemClock } from './clock.js'
 import { JsonReporter } from './json.js'
-import { type Terminal, terminalWidth } from '../text.js'
 import { LiveDisplay } from './live.js'
 import { PlainDisplay } from './plain.js'
 import type { DisplayName, LiveCanvas } from './render.js'

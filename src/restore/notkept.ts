@@ -1,7 +1,7 @@
 /** What a restore could not set or make: each is said once, with how many entries it concerns. */
 
 import type { Reporter } from '../report/reporter.js'
-import { counted } from '../set/messages.js'
+import { counted } from '../size.js'
 
 /** How many entries lost what. */
 export interface NotKept {

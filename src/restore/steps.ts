@@ -26,11 +26,12 @@ import type { PathFacts } from '../native/volume.js'
 import { dateText } from '../query/output.js'
 import type { VolumeName } from '../report/reporter.js'
 import { nativeToUser, tellErrors } from '../set/faults.js'
-import { counted, driveName } from '../set/messages.js'
+import { driveName } from '../set/messages.js'
+import { counted, formatCount } from '../size.js'
 import { placeOf } from '../volume/place.js'
 import { fewestToRead, type Share } from './cover.js'
-import type { RestoreOptions } from './options.js'
 import { tellNotKept } from './notkept.js'
+import type { RestoreOptions } from './options.js'
 import { type Found, Shelf } from './shelf.js'
 
 /** Paths of what is missing that are told. */
@@ -466,7 +467,7 @@ export class Steps {
       report.error('Not restored:')
       for (const one of missing.paths) report.error(`  ${displayName(one)}`)
       const more = missing.entries - missing.paths.length
-      if (more > 0) report.error(`  and ${more.toLocaleString('en-US')} more`)
+      if (more > 0) report.error(`  and ${formatCount(more)} more`)
     }
     report.event({
       type: 'summary',

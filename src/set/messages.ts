@@ -6,6 +6,7 @@ import { displayName } from '../native/names.js'
 import type { Volume } from '../native/set.js'
 import { confirm } from '../prompt/questions.js'
 import { volumeText } from '../report/render.js'
+import { counted } from '../size.js'
 
 /** A drive by number and label. */
 export function driveName(number: number, label: string | undefined): string {
@@ -21,11 +22,6 @@ export function notKept(
   const where = driveName(volume.number, volume.label)
   const then = recorded ? ' The manifest has them; a restore as root brings them back.' : ''
   return `Not kept on ${where}: ${what} (${entries}).${then}`
-}
-
-/** A count with its noun. */
-export function counted(n: number, one: string, many = `${one}s`): string {
-  return `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`
 }
 
 /**
