@@ -1,8 +1,9 @@
 // Makes dist/ out of src/: declarations by tsc, which checks the types on the way, and the code by esbuild.
 //
-// The code is bundled, packages and all: Node.js takes longer to find and open a hundred small modules than
-// to run most commands. What is imported only when needed stays in files of its own (`chunk-*.js`), and each
-// file lies at the top of dist/, so that `../package.json` and `../native/` are where they are from src/.
+// The code is bundled, packages and all, into three files: Node.js takes longer to find and open a hundred small
+// modules than to run most commands. `main.js` answers what needs nothing, `program.js` is all the rest, with modules
+// that are run only when they are asked for, and `index.js` is the library, which shares nothing with the program.
+// They lie at the top of dist/, so that `../package.json` and `../native/` are where they are from src/.
 // The binding of the addon is not bundled: it looks for the binary beside itself.
 
 import { spawnSync } from 'node:child_process'
@@ -25,15 +26,13 @@ if (status !== 0) {
 } else {
   await build({
     absWorkingDir: root,
-    // The program, the library, and what scripts/man.mjs writes the manual page from.
-    entryPoints: ['src/main.ts', 'src/index.ts', 'src/cli.ts'],
+    entryPoints: ['src/main.ts', 'src/program.ts', 'src/index.ts'],
     outdir: 'dist',
     bundle: true,
-    splitting: true,
     platform: 'node',
     format: 'esm',
     target: 'node20.19',
-    external: ['./native/index.js'],
+    external: ['./native/index.js', './program.js'],
     // Packages in CommonJS ask for the modules of Node.js by `require`, which a module has not.
     banner: {
       js: "import { createRequire as requireFrom } from 'node:module'\nconst require = requireFrom(import.meta.url)",

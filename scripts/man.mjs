@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { manual } from '../dist/cli.js'
+import { manual } from '../dist/program.js'
 
 const file = fileURLToPath(new URL('../man/multivolumecopy.1', import.meta.url))
 const page = await manual()

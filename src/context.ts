@@ -2,7 +2,7 @@
  * What a command may touch of the world: streams, environment, working directory, the stop signal.
  *
  * Everything that commands and runs need from the process comes in through this object, so a test
- * can hand in fakes. Nothing but `main.ts` reads `process`.
+ * can hand in fakes. Nothing but `program.ts` reads `process`.
  */
 import type { Readable, Writable } from 'node:stream'
 import type { Prompter } from './prompt/prompter.js'
@@ -26,7 +26,7 @@ export interface Context {
   readonly stop: StopSignal
   /**
    * Registers what a SIGUSR1 (or SIGINFO) calls, and returns the function that takes it back.
-   * The handler itself lives in `main.ts`.
+   * The handler itself lives in `program.ts`.
    */
   readonly onInfoSignal: (listener: () => void) => () => void
 }

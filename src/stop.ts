@@ -1,7 +1,7 @@
 /**
  * The stop signal: one object that says whether the user wants the run to end, and how soon.
  *
- * It knows nothing of signals and processes: `main.ts` (or a test) calls `request()`. The levels only
+ * It knows nothing of signals and processes: `program.ts` (or a test) calls `request()`. The levels only
  * ever rise. Listeners are called once for each level, at once if the level has been reached already.
  */
 

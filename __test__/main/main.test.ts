@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import test from 'ava'
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-const node = [process.execPath, '--import=tsx', at('../../src/main.ts')]
+const node = [process.execPath, at('../../dist/main.js')]
 const faked = [
   process.execPath,
   '--import=tsx',

@@ -67,7 +67,7 @@ const cases: Record<string, [line: string, complaint: string][]> = {
     ["import '../../native/index.js'", ''],
     ['process.report.getReport()', ''],
   ],
-  'src/main.ts': [
+  'src/program.ts': [
     ["import '../native/index.js'", 'Only src/native'],
     ["import './native/load.js'", ''],
     ['process.exitCode = 1', ''],
