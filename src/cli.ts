@@ -11,6 +11,7 @@ import { Cli, type CommandClass } from 'clipanion'
 import { nameBytes } from './bytes.js'
 import { AdoptCommand } from './commands/adopt.js'
 import { type CommandFacts, RunCommand } from './commands/base.js'
+// biome-ignore lint/suspicious/noImportCycles: it asks for the table of all commands, itself among them, when it runs
 import { CompletionCommand } from './commands/completion.js'
 import { CopyCommand } from './commands/copy.js'
 import { commandHelp } from './commands/help.js'

@@ -3,8 +3,9 @@ import stringWidth from 'fast-string-width'
 import type { TalkOptions } from '../../src/copy/options.js'
 import { createReporter, wantsColors } from '../../src/report/create.js'
 import { RateMeter } from '../../src/report/rate.js'
-import { durationText, eventLines, liveLines, progressLine } from '../../src/report/render.js'
+import { eventLines, liveLines, progressLine } from '../../src/report/render.js'
 import type { Progress, RunEvent } from '../../src/report/reporter.js'
+import { durationText } from '../../src/report/words.js'
 import { FakeClock, FakeStream } from './fake.js'
 
 const talk: TalkOptions = { verbosity: 'normal', hideProgress: false, json: false, color: 'auto' }

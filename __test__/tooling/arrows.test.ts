@@ -84,7 +84,11 @@ test('imports against the arrows are refused, all others are not', (t) => {
   }
   const options = ['lint', '--reporter=github', '--max-diagnostics=none', '.']
   const run = spawnSync(process.execPath, [biome, ...options], { cwd: place, encoding: 'utf8' })
-  const complaints = run.stdout.split('\n').filter((line) => line.startsWith('::error'))
+  const all = run.stdout.split('\n').filter((line) => line.startsWith('::error'))
+  // The samples import each other: that rule fires too.
+  const isCycle = (line: string): boolean => line.includes('noImportCycles')
+  t.true(all.some(isCycle))
+  const complaints = all.filter((line) => !isCycle(line))
   t.true(complaints.length > 0, run.stderr)
   for (const [file, lines] of Object.entries(cases)) {
     for (const [index, [line, complaint]] of lines.entries()) {

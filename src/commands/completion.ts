@@ -62,6 +62,7 @@ export class CompletionCommand extends RunCommand {
 
   private async script(shell: 'bash' | 'zsh' | 'fish'): Promise<ExitCode> {
     const [{ table }, { bashScript }, { zshScript }, { fishScript }] = await Promise.all([
+      // biome-ignore lint/suspicious/noImportCycles: the table has all commands, this one too
       import('../cli.js'),
       import('./shell/bash.js'),
       import('./shell/zsh.js'),

@@ -3,9 +3,10 @@
 import prettyBytes from 'pretty-bytes'
 import type { FsName } from '../native/names.js'
 import type { Catalog, Tally } from '../native/set.js'
+import { UNKNOWN_CAPACITY } from '../plan/ledger.js'
 import type { VolumePlan } from '../plan/page.js'
 import type { PlanEvent, PlannedVolume, Reporter, WaitingVolume } from '../report/reporter.js'
-import { type PlanInForce, UNKNOWN_CAPACITY } from './planning.js'
+import type { PlanInForce } from './planning.js'
 import type { Removal } from './scan.js'
 
 /** Names that are told, of each kind. */

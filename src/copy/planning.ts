@@ -11,7 +11,7 @@ import type { FsName } from '../native/names.js'
 import type { Catalog, Volume } from '../native/set.js'
 import { asksForFewer, fewestDrives, type Trial } from '../plan/fewest.js'
 import { PlanFold } from '../plan/fold.js'
-import { room, type VolumeSpace } from '../plan/ledger.js'
+import { room, UNKNOWN_CAPACITY, type VolumeSpace } from '../plan/ledger.js'
 import { largeFrom, pack } from '../plan/pack.js'
 import type { PlanOptions, PlanSummary, UnseenVolumes, VolumePlan } from '../plan/page.js'
 import { partSize } from '../plan/parts.js'
@@ -368,9 +368,6 @@ function isAsGood(now: VolumeSpace, old: VolumeSpace, tight: boolean): boolean {
   const inodes = now.inodesFree === 0 || now.inodesFree >= old.inodesFree
   return tight ? has === had && now.inodesFree === old.inodesFree : has >= had && inodes
 }
-
-/** Bytes of a drive while nothing is known of any: larger than all that there are. */
-export const UNKNOWN_CAPACITY = 2 ** 52
 
 /** What is assumed of drives that nobody has seen: like the largest that there is. */
 export function unseenLike(

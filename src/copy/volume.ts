@@ -20,6 +20,7 @@ import {
   type SavedPlan,
   takeSavedPlan,
 } from '../native/volumejob.js'
+import { UNKNOWN_CAPACITY } from '../plan/ledger.js'
 import type { PlanSummary, VolumePlan } from '../plan/page.js'
 import { nativeToUser } from '../set/faults.js'
 import { driveName } from '../set/messages.js'
@@ -27,7 +28,7 @@ import { ensureStateDirectory, removeCatalog, stateDirectory } from '../set/stat
 import type { Taken } from './copies.js'
 import { Drives } from './drives.js'
 import type { CopyOptions } from './options.js'
-import { type PlanInForce, UNKNOWN_CAPACITY } from './planning.js'
+import type { PlanInForce } from './planning.js'
 import { numbersOf } from './save.js'
 import { type GivenSource, lookAtSources } from './sources.js'
 import { RunTally } from './tally.js'

@@ -97,3 +97,6 @@ function capped(space: VolumeSpace): number {
   if (space.cap === undefined) return Number.POSITIVE_INFINITY
   return space.cap - (space.used ?? Math.max(0, space.capacity - space.available))
 }
+
+/** Bytes of a drive while nothing is known of any: larger than all that there are. */
+export const UNKNOWN_CAPACITY = 2 ** 52

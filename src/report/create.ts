@@ -6,11 +6,12 @@ import { type Clock, systemClock } from './clock.js'
 import { JsonReporter } from './json.js'
 import { LiveDisplay } from './live.js'
 import { PlainDisplay } from './plain.js'
-import type { DisplayName, LiveCanvas } from './render.js'
+import type { LiveCanvas } from './render.js'
 import type { Reporter } from './reporter.js'
 import { descriptorSink, LogFile, type ObjectSink, streamSink } from './sinks.js'
 import type { TalkOptions } from './talk.js'
 import { type Display, noDisplay, TextReporter } from './text.js'
+import type { DisplayName } from './words.js'
 
 type ReporterContext = Pick<Context, 'stdout' | 'stderr' | 'stderrIsTTY' | 'env'>
 

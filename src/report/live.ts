@@ -10,9 +10,10 @@
  */
 import type { Clock } from './clock.js'
 import type { Speed } from './rate.js'
-import { type DisplayName, type LiveCanvas, liveLines } from './render.js'
+import { type LiveCanvas, liveLines } from './render.js'
 import type { Phase, Progress } from './reporter.js'
 import type { Display } from './text.js'
+import type { DisplayName } from './words.js'
 
 const DELAY_MS = 250
 const FRAME_MS = 100

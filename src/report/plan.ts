@@ -5,8 +5,8 @@
 import stringWidth from 'fast-string-width'
 import { counted, formatCount, formatSize } from '../size.js'
 import { cut } from '../text.js'
-import { type DisplayName, durationText, type Line, volumeText, waitingLines } from './render.js'
 import type { PlanEvent, PlannedVolume } from './reporter.js'
+import { type DisplayName, durationText, type Line, volumeText, waitingLines } from './words.js'
 
 /** What bars may be drawn with. */
 export interface Canvas {

@@ -12,14 +12,10 @@ import type {
   Progress,
   RunEvent,
   SummaryEvent,
-  VolumeName,
   VolumeNeededEvent,
-  WaitingVolume,
 } from './reporter.js'
 import { restorePlanLines, restoreSummaryLines, restoreVolumeLines } from './restore.js'
-
-/** Makes a raw name fit to be shown. */
-export type DisplayName = (name: string) => string
+import { type DisplayName, durationText, type Line, volumeText, waitingLines } from './words.js'
 
 /** What a phase is called while it runs. */
 export const PHASE_TEXT: Readonly<Record<Phase, string>> = {
@@ -34,37 +30,10 @@ export const PHASE_TEXT: Readonly<Record<Phase, string>> = {
   restore: 'restoring',
 }
 
-/** How urgent the line is; decides the colour and whether `-q` shows it. */
-export type Tone = 'plain' | 'strong' | 'warning' | 'error'
-
-export interface Line {
-  readonly tone: Tone
-  readonly text: string
-}
-
-/** `drive 2 (blue)`. */
-export function volumeText(volume: VolumeName, name: DisplayName): string {
-  const { number, label } = volume
-  return label === undefined || label === ''
-    ? `drive ${number}`
-    : `drive ${number} (${name(label)})`
-}
-
 /** A drive is wanted, as a line of a log. */
 export function wantedText(event: VolumeNeededEvent, name: DisplayName): string {
   const kind = event.wanted.known ? '' : ', new,'
   return `${volumeText(event.wanted, name)}${kind} is wanted for ${amount(event)}`
-}
-
-/** `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
-export function durationText(seconds: number): string {
-  const s = Math.max(0, Math.round(seconds))
-  if (s < 60) return `${s} s`
-  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`
-  const minutes = Math.round(s / 60)
-  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
-  const hours = Math.round(s / 3600)
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`
 }
 
 /** An event as lines. `canvas`: what bars may be drawn with; without it there are none. */
@@ -139,17 +108,6 @@ function summaryLines(event: SummaryEvent, name: DisplayName): Line[] {
     lines.push(warning(`${amount(event.left)} left; the same command again goes on from here`))
   }
   return lines
-}
-
-/** What waits for drives, a line each. */
-export function waitingLines(waiting: readonly WaitingVolume[], name: DisplayName): Line[] {
-  return waiting.map((drive) => {
-    const what = [
-      ...(drive.renames > 0 ? [`${counted(drive.renames, 'file')} to be renamed`] : []),
-      ...(drive.removals > 0 ? [`${counted(drive.removals, 'file')} to be removed`] : []),
-    ]
-    return plain(`when ${volumeText(drive, name)} is next in: ${what.join(', ')}`)
-  })
 }
 
 function amount(of: { readonly files: number; readonly bytes: number }): string {

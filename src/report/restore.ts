@@ -1,12 +1,12 @@
 /** How a restore reads for people: what comes back and from where, each drive, the end. Pure. */
 import { counted, formatCount, formatSize } from '../size.js'
-import { type DisplayName, durationText, type Line, volumeText } from './render.js'
 import type {
   Amount,
   RestorePlanEvent,
   RestoreSummaryEvent,
   RestoreVolumeEvent,
 } from './reporter.js'
+import { type DisplayName, durationText, type Line, volumeText } from './words.js'
 
 /** What comes back, and a line a drive. */
 export function restorePlanLines(plan: RestorePlanEvent, name: DisplayName): Line[] {

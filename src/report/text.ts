@@ -8,19 +8,12 @@ import { folded } from '../text.js'
 import type { Clock } from './clock.js'
 import type { Canvas } from './plan.js'
 import { RateMeter, type Speed } from './rate.js'
-import {
-  type DisplayName,
-  eventLines,
-  type Line,
-  PHASE_TEXT,
-  progressLine,
-  type Tone,
-  wantedText,
-} from './render.js'
+import { eventLines, PHASE_TEXT, progressLine, wantedText } from './render.js'
 import type { Phase, Progress, Reporter, RunEvent } from './reporter.js'
 import type { LineSink, ObjectSink } from './sinks.js'
 import { Steady, withoutPace } from './steady.js'
 import type { Verbosity } from './talk.js'
+import type { DisplayName, Line, Tone } from './words.js'
 
 /** What is shown of progress, between the lines. */
 export interface Display {

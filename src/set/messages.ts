@@ -5,7 +5,7 @@ import { CancelledError } from '../native/errors.js'
 import { displayName } from '../native/names.js'
 import type { Volume } from '../native/set.js'
 import { confirm } from '../prompt/questions.js'
-import { volumeText } from '../report/render.js'
+import { volumeText } from '../report/words.js'
 import { counted } from '../size.js'
 
 /** A drive by number and label. */
