@@ -58,17 +58,21 @@ const CHANGES = new Set([
   'symlinkat',
 ])
 
+const STRACE = ['strace', '-f', '-qq', '-y']
+/** Stops at the calls that are traced only, as Node.js alone makes thousands of others; no signal can be sent there. */
+const QUICK = [...STRACE, '--seccomp-bpf']
+
 /** The arguments of strace that write all calls to `log`. */
 export function tracing(log: string, calls: readonly string[] = [...CUTS, ...FILL]): string[] {
-  return ['strace', '-f', '-qq', '-y', '-s', '64', '-o', log, '-e', `trace=${calls.join()}`]
+  return [...QUICK, '-s', '64', '-o', log, '-e', `trace=${calls.join()}`]
 }
 
 /** The arguments of strace that do `what` at a target: `signal=SIGKILL`, `error=EIO`. */
 export function injecting(target: Target, what: string, log: string, forEver = false): string[] {
   const { call, path, nth } = target
   const inject = `inject=${call.name}:${what}:when=${nth}${forEver ? '+' : ''}`
-  const trace = ['-f', '-qq', '-y', '-o', log, '-P', path, '-e', `trace=${call.name}`]
-  return ['strace', ...trace, '-e', inject]
+  const strace = what.startsWith('signal=') ? STRACE : QUICK
+  return [...strace, '-o', log, '-P', path, '-e', `trace=${call.name}`, '-e', inject]
 }
 
 /** Reads a log of `tracing`. */
