@@ -203,3 +203,27 @@ rootTest(
     t.is(factsOf(path.join(out, NAME)).entries, 3)
   },
 )
+
+rootTest(
+  'where its parts have taken the room that the list of the set needs, the list comes first',
+  async (t) => {
+    const host = makeHost()
+    const source = makeSource({})
+    const long = 'x'.repeat(190)
+    for (let n = 0; n < 10_000; n++) put(source, `${String(n).padStart(6, '0')}-${long}`, '')
+    const out = tempDir('out')
+    const log = path.join(tempDir('log'), 'calls')
+    // The third MiB of the list, when a part of the page is on the drive; again for just as much as is needed.
+    const full = ['-e', 'inject=fallocate:error=ENOSPC:when=3..4']
+    const list = ['-P', `${out}/.mvcopy/tmp/catalog.jsonl`, '-e', 'trace=fallocate']
+    const under = ['strace', '-D', '-f', '-qq', '-o', log, ...list, ...full]
+    ended(t, await host.run([source, '-o', out], { under }), 0)
+    t.is(fs.readFileSync(log, 'utf8').match(/INJECTED/g)?.length, 2)
+    const lines = fs.readFileSync(path.join(out, '.mvcopy', 'catalog.jsonl'), 'utf8')
+    t.is(lines.match(/-x{190}"/g)?.length, 10_000)
+    const facts = factsOf(path.join(out, NAME))
+    t.is(facts.entries, 10_000)
+    t.true(facts.parts.length > 1)
+    t.deepEqual(fs.readdirSync(path.join(out, '.mvcopy', 'start-here')).sort(), facts.parts)
+  },
+)

@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension, params};
 use super::Catalog;
 use super::order::{Pages, kind_from};
 use super::parts::{part_column, part_from};
-use super::place::THIS_RUN;
+use super::place::{CHILD, THIS_RUN};
 use crate::error::Result;
 use crate::format::part::Part;
 use crate::meta::{Kind, Time};
@@ -243,24 +243,27 @@ impl Pages for OnAll<'_> {
 
     fn page(&self, dir: i64, after: &[u8], inclusive: bool, limit: i64) -> Result<Vec<Everywhere>> {
         let compare = if inclusive { ">=" } else { ">" };
-        // The names first: a page is so many entries, however many volumes hold each of them.
+        // A page is so many names, however many volumes hold each of them: the rows come in the order of the
+        // table, and are left when the next name begins.
         let mut stmt = self.catalog.conn.prepare_cached(&format!(
-            "SELECT p.name, e.child, p.volume, p.kind, p.size, p.mtime, p.mtime_ns, p.rdev, p.target, p.alias, {} FROM \
-             (SELECT DISTINCT name FROM placement WHERE dir = ?1 AND name {compare} ?2 ORDER BY name LIMIT ?3) n \
-             CROSS JOIN placement p ON p.dir = ?1 AND p.name = n.name \
-             CROSS JOIN entry e ON e.dir = ?1 AND e.name = n.name ORDER BY p.name, p.volume",
+            "SELECT p.name, {CHILD}, p.volume, p.kind, p.size, p.mtime, p.mtime_ns, p.rdev, p.target, p.alias, {} \
+             FROM placement p WHERE p.dir = ?1 AND p.name {compare} ?2 ORDER BY p.name, p.volume, p.part",
             part_column!()
         ))?;
-        let mut rows = stmt.query(params![dir, after, limit])?;
+        let mut rows = stmt.query(params![dir, after])?;
         let mut page: Vec<Everywhere> = Vec::new();
         while let Some(r) = rows.next()? {
-            let name: Vec<u8> = r.get(0)?;
-            if page.last().is_none_or(|last| last.name != name) {
-                page.push(Everywhere {
-                    name,
-                    child: r.get(1)?,
+            let name = r.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            let child = r.get(1)?;
+            let is_full = page.len() as i64 == limit;
+            match page.last_mut() {
+                Some(last) if last.name == name => last.child = last.child.max(child),
+                _ if is_full => break,
+                _ => page.push(Everywhere {
+                    name: name.to_vec(),
+                    child,
                     held: Vec::new(),
-                });
+                }),
             }
             let volume: u32 = r.get(2)?;
             let Some(entry) = page.last_mut() else {

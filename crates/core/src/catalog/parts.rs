@@ -52,13 +52,13 @@ CREATE TABLE part(
 CREATE INDEX part_of ON part(split, number);
 ";
 
-/// SQL: what is recorded of the part that the entry `e` is, NULL for any other entry. A macro, so that the columns
-/// of a placement are one constant.
+/// SQL: what is recorded of the part that the entry of the placement `p` is, NULL for any other entry. There are few
+/// parts, and the entry is looked up for them alone. A macro, so that the columns of a placement are one constant.
 macro_rules! part_column {
     () => {
-        "CASE WHEN e.source < 0 THEN (SELECT printf('%d %d %d %d %d ', x.number, s.count, \
-    x.offset, s.size, s.algorithm) || coalesce(hex(s.digest), '') FROM part x JOIN split s ON s.id = x.split \
-    WHERE x.dir = e.dir AND x.name = e.name) END"
+        "(SELECT printf('%d %d %d %d %d ', x.number, s.count, x.offset, s.size, s.algorithm) || \
+    coalesce(hex(s.digest), '') FROM part x JOIN split s ON s.id = x.split JOIN entry o ON o.dir = x.dir \
+    AND o.name = x.name AND o.source < 0 WHERE x.dir = p.dir AND x.name = p.name)"
     };
 }
 pub(super) use part_column;

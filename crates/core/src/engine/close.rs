@@ -98,10 +98,11 @@ pub fn close(
         .map_err(failed)?;
     let complete = date.is_some();
     let changed = drive.has_changed(complete);
-    closed.list =
+    let (list, draft) =
         setlist::refresh(&drive, catalog, &closed, changed, complete, cancel).map_err(failed)?;
+    closed.list = list;
     let (page, touched) =
-        starthere::refresh(&drive, catalog, &closed, complete, cancel).map_err(failed)?;
+        starthere::refresh(&drive, catalog, &closed, complete, draft, cancel).map_err(failed)?;
     closed.page = page;
     if touched {
         set_root(&drive, catalog, progress).map_err(failed)?;

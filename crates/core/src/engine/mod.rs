@@ -34,6 +34,7 @@ pub mod names;
 pub mod origin;
 pub(crate) mod own;
 mod ownernames;
+mod pageparts;
 pub mod part;
 mod pool;
 mod probe;

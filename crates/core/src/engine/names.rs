@@ -117,6 +117,7 @@ impl Longest {
     fn length(self, name: &[u8]) -> usize {
         match self {
             Longest::Bytes(_) => name.len(),
+            Longest::Utf16(_) if name.is_ascii() => name.len(),
             Longest::Utf16(_) => String::from_utf8_lossy(name).encode_utf16().count(),
         }
     }
@@ -146,7 +147,28 @@ pub fn plainest(name: &[u8]) -> Vec<u8> {
     format!("_{MARK}{}", hex(name, LONG_DIGITS)).into_bytes()
 }
 
+/// Bytes of which every file system takes those that stand within a name: printable ASCII but for what Windows refuses.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        plain[byte as usize] = true;
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < REFUSED.len() {
+        plain[REFUSED.as_bytes()[at] as usize] = false;
+        at += 1;
+    }
+    plain
+};
+
 fn quote<'n>(name: &'n [u8], rules: &Rules) -> Cow<'n, [u8]> {
+    // Most names, and a plan asks it of every name of the sources.
+    let is_plain = name.iter().all(|b| PLAIN[usize::from(*b)]);
+    if is_plain && !matches!(name, [.., b'.' | b' ']) && !is_device(name) {
+        return Cow::Borrowed(name);
+    }
     let mut out = String::with_capacity(name.len() + 8);
     let mut changed = false;
     let mut hex_of = |out: &mut String, byte: u8| {

@@ -9,8 +9,8 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::drive::{join, split};
+use super::pageparts::PageRows;
 use super::setlist;
-use super::starthere::PageRows;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::error::{IoContext, Result};

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use super::close::Closed;
 use super::drive::{Drive, join};
 use super::own::regular;
+use super::pageparts::Draft;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::listed::OnAll;
@@ -53,18 +54,19 @@ pub enum List {
 }
 
 /// Writes the list unless the one on the drive is up to date. `changed`: something on this drive is not as it
-/// was when it was opened; `complete`: all that was planned for it is there.
+/// was when it was opened; `complete`: all that was planned for it is there. With a list that was written comes
+/// what START-HERE.html takes of the same rows, where the set wants one.
 ///
 /// # Errors
 /// What the drive answers, but for the lack of room; `Code::Cancelled`; what SQLite answers.
-pub(super) fn refresh(
-    drive: &Drive,
+pub(super) fn refresh<'d>(
+    drive: &'d Drive,
     catalog: &Catalog,
     closed: &Closed,
     changed: bool,
     complete: bool,
     cancel: &CancelToken,
-) -> Result<List> {
+) -> Result<(List, Option<Draft<'d>>)> {
     let number = drive.identity.volume.number;
     let revision = if changed {
         catalog.raise_revision()?
@@ -73,12 +75,22 @@ pub(super) fn refresh(
     };
     let listed = catalog.volume(number)?.map_or(0, |v| v.listed);
     if listed >= revision && sys::stat_at(drive.own.as_fd(), NAME).is_ok() {
-        return Ok(List::Fresh);
+        return Ok((List::Fresh, None));
     }
-    match write(drive, catalog, closed, complete, cancel) {
+    let mut draft = match catalog.has_start_here()? {
+        true => Some(Draft::new(drive)?),
+        false => None,
+    };
+    let mut written = write(drive, catalog, closed, complete, draft.as_mut(), cancel);
+    if written.as_ref().is_err_and(is_no_room) && draft.as_ref().is_some_and(Draft::takes_room) {
+        // The list comes first: there may be room for it without the page.
+        draft = None;
+        written = write(drive, catalog, closed, complete, None, cancel);
+    }
+    match written {
         Ok(bytes) => {
             catalog.set_listed(number, revision, bytes)?;
-            Ok(List::Written(bytes))
+            Ok((List::Written(bytes), draft))
         }
         Err(e) if is_no_room(&e) => {
             let path = join(&drive.path, b".mvcopy/tmp/catalog.jsonl");
@@ -88,7 +100,7 @@ pub(super) fn refresh(
                 }
                 _ => {}
             }
-            Ok(List::NoRoom(date_of(drive)))
+            Ok((List::NoRoom(date_of(drive)), None))
         }
         Err(e) => Err(e),
     }
@@ -144,6 +156,7 @@ fn write(
     catalog: &Catalog,
     closed: &Closed,
     complete: bool,
+    page: Option<&mut Draft<'_>>,
     cancel: &CancelToken,
 ) -> Result<u64> {
     let path = join(&drive.path, b".mvcopy/catalog.jsonl");
@@ -168,13 +181,14 @@ fn write(
     for volume in &listed {
         list.volume(volume)?;
     }
-    each(
-        catalog,
-        &listed,
-        Some(identity.volume.number),
-        cancel,
-        &mut list,
-    )?;
+    let own_number = Some(identity.volume.number);
+    match page {
+        Some(page) => {
+            let mut both = Both(&mut list, page);
+            each(catalog, &listed, own_number, cancel, &mut both)?;
+        }
+        None => each(catalog, &listed, own_number, cancel, &mut list)?,
+    }
     let (bytes, to) = list.finish()?;
     own.finish(to.file, NAME)?;
     Ok(bytes)
@@ -219,6 +233,21 @@ impl<W: Write> Rows for ListWriter<W> {
 
     fn planned(&mut self, entry: &ListedEntry) -> Result<()> {
         ListWriter::planned(self, entry)
+    }
+}
+
+/// Hands each row to the one and then to the other: going through the catalog is what takes longest.
+struct Both<'r, 'd, W: Write>(&'r mut ListWriter<W>, &'r mut Draft<'d>);
+
+impl<W: Write> Rows for Both<'_, '_, W> {
+    fn entry(&mut self, entry: &ListedEntry) -> Result<()> {
+        self.0.entry(entry)?;
+        self.1.entry(entry)
+    }
+
+    fn planned(&mut self, entry: &ListedEntry) -> Result<()> {
+        self.0.planned(entry)?;
+        self.1.planned(entry)
     }
 }
 

@@ -455,11 +455,7 @@ impl Writer<'_> {
     fn retry(&mut self, committer: &mut Committer<'_>, copiers: &mut dyn Copiers) -> Result<()> {
         for work in std::mem::take(&mut self.retries) {
             let alone = work.again;
-            while if alone {
-                copiers.in_flight() > 0
-            } else {
-                !copiers.has_room()
-            } {
+            while !copiers.has_room() || (alone && copiers.in_flight() > 0) {
                 self.take_next(committer, copiers)?;
             }
             if alone && self.full {

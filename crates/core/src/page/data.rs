@@ -15,12 +15,25 @@ use crate::name::display;
 /// A part is put out when it has this many bytes.
 const FULL: usize = 1 << 20;
 
-/// Takes a part's text.
-pub type Take<'t> = dyn FnMut(String) -> Result<()> + 't;
+/// Whoever takes the texts of parts.
+pub trait Take {
+    /// Takes the next part.
+    ///
+    /// # Errors
+    /// Whatever it does with it answers.
+    fn take(&mut self, text: String) -> Result<()>;
+}
+
+impl<F: FnMut(String) -> Result<()>> Take for F {
+    fn take(&mut self, text: String) -> Result<()> {
+        self(text)
+    }
+}
 
 /// Makes parts of entries that come in path order, those of one path one after another.
-pub struct DataWriter<'t> {
-    take: &'t mut Take<'t>,
+pub struct DataWriter<T: Take> {
+    /// Where the parts go.
+    pub to: T,
     text: String,
     /// The directory of the last line, and the drives that stand in its own line.
     dir: Option<(Vec<u8>, String)>,
@@ -28,11 +41,11 @@ pub struct DataWriter<'t> {
     entries: u64,
 }
 
-impl<'t> DataWriter<'t> {
-    /// Nothing yet; parts go to `take`.
-    pub fn new(take: &'t mut Take<'t>) -> Self {
+impl<T: Take> DataWriter<T> {
+    /// Nothing yet; parts go to `to`.
+    pub fn new(to: T) -> Self {
         DataWriter {
-            take,
+            to,
             text: String::new(),
             dir: None,
             waiting: None,
@@ -43,7 +56,7 @@ impl<'t> DataWriter<'t> {
     /// Adds an entry on one volume; `is_planned`: it was to go there.
     ///
     /// # Errors
-    /// Whatever `take` answers.
+    /// Whatever `to` answers.
     pub fn push(&mut self, entry: &ListedEntry, is_planned: bool) -> Result<()> {
         let volume = format!("{}{}", if is_planned { "p" } else { "" }, entry.volume);
         if let Some((last, volumes)) = &mut self.waiting
@@ -68,11 +81,11 @@ impl<'t> DataWriter<'t> {
     /// Puts out the rest; gives the number of entries.
     ///
     /// # Errors
-    /// Whatever `take` answers.
-    pub fn finish(mut self) -> Result<u64> {
+    /// Whatever `to` answers.
+    pub fn finish(&mut self) -> Result<u64> {
         self.settle()?;
         if !self.text.is_empty() {
-            (self.take)(std::mem::take(&mut self.text))?;
+            self.to.take(std::mem::take(&mut self.text))?;
         }
         Ok(self.entries)
     }
@@ -82,7 +95,7 @@ impl<'t> DataWriter<'t> {
             return Ok(());
         };
         if self.text.len() >= FULL {
-            (self.take)(std::mem::take(&mut self.text))?;
+            self.to.take(std::mem::take(&mut self.text))?;
             self.dir = None;
         }
         self.entries += 1;

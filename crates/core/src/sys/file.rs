@@ -149,12 +149,17 @@ pub fn try_claim(fd: BorrowedFd<'_>, len: u64) -> io::Result<bool> {
     }
 }
 
-/// Has the kernel begin to write a stretch of a file that was just written, and forget its pages once they are
-/// clean (posix_fadvise(2), whose `DONTNEED` starts the writing on Linux). Advice only: nothing is durable by
-/// it, and an error of the device shows at the next flush, as ever.
+/// How far before a stretch pages are forgotten with it: what is only now on its way to the drive stays in memory.
+const FORGET_BEHIND: u64 = 128 << 20;
+
+/// Has the kernel begin to write a stretch of a file that was just written, and forget pages before it that are
+/// clean meanwhile, so that a backup does not push everything else out of memory (posix_fadvise(2), whose
+/// `DONTNEED` starts the writing on Linux). Advice only: nothing is durable by it, and an error of the device shows
+/// at the next flush, as ever.
 pub fn begin_write_back(fd: BorrowedFd<'_>, offset: u64, len: u64) {
     // Advice that is not taken changes nothing.
-    let len = std::num::NonZeroU64::new(len);
+    let behind = FORGET_BEHIND.min(offset);
+    let (offset, len) = (offset - behind, std::num::NonZeroU64::new(len + behind));
     #[cfg(not(target_vendor = "apple"))]
     let _ = rustix::fs::fadvise(fd, offset, len, rustix::fs::Advice::DontNeed);
     #[cfg(target_vendor = "apple")]
