@@ -27,7 +27,8 @@ export function emptyPlace(place: Place, room: number): { at: string; dispose: (
     const at = tempDir('out')
     return { at, dispose: () => remove(at) }
   }
-  const drive = makeDrive({ fs: place, size: Math.ceil(room / MiB) * MiB })
+  // Else a drive would be kept in memory twice, and its data would lie there until much of it has come together.
+  const drive = makeDrive({ fs: place, size: Math.ceil(room / MiB) * MiB, directIo: true })
   return { at: drive.path, dispose: () => drive.dispose() }
 }
 

@@ -27,7 +27,7 @@ export function table({ title, goals, outcomes }: Result): string {
   const known = goals.filter(({ us, peer }) => measured.get(us) && measured.get(peer))
   const goalRows = known.map(({ us, peer, atMost }) => {
     const ratio = (measured.get(us) ?? Number.NaN) / (measured.get(peer) ?? Number.NaN)
-    return `| ${us} / ${peer} | ${ratio.toFixed(2)} | ≤ ${atMost} | ${ratio <= atMost ? 'yes' : '**no**'} |`
+    return `| ${us} / ${peer} | ${ratio.toFixed(2)} | ≤ ${Number(atMost.toFixed(2))} | ${ratio <= atMost ? 'yes' : '**no**'} |`
   })
   return [
     `## ${title}`,
@@ -43,7 +43,12 @@ export function table({ title, goals, outcomes }: Result): string {
 }
 
 /** The whole document. Names no host, no user and no path. */
-export function document(results: readonly Result[], how: string, workFileSystem: string): string {
+export function document(
+  results: readonly Result[],
+  growth: string | undefined,
+  how: string,
+  workFileSystem: string,
+): string {
   return [
     '# Benchmark results',
     '',
@@ -56,13 +61,14 @@ export function document(results: readonly Result[], how: string, workFileSystem
     `- ${versions().join(', ')}`,
     '',
     ...results.map(table),
+    ...(growth === undefined ? [] : [growth]),
   ].join('\n')
 }
 
 /** The name of the file system type that a directory is on. */
 export function fileSystemOf(directory: string): string {
-  const run = spawnSync('stat', ['-f', '-c', '%T', directory], { encoding: 'utf8' })
-  return run.stdout.trim() || 'an unknown file system'
+  const run = spawnSync('findmnt', ['-n', '-o', 'FSTYPE', '-T', directory], { encoding: 'utf8' })
+  return run.stdout?.trim() || 'an unknown file system'
 }
 
 function versions(): string[] {

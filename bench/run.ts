@@ -1,9 +1,10 @@
 /**
  * `npm run bench`: measures the program beside its peers and writes bench/RESULTS.md.
  *
- *   npm run bench -- [--quick] [--runs N] [--only start,scan,small,large,verify,restore,million,eta,page] [--no-write]
+ *   npm run bench -- [--quick] [--runs N] [--only start,scan,small,large,verify,restore,growth,million,eta,page] [--entries N,N] [--no-write]
  *
  * `--quick` takes a tenth of everything, for trying; its figures are printed and not written down.
+ * `growth` is every command on 10,000, 100,000 and a million entries, or on `--entries`.
  * `million`, `eta` (how honest the time left is) and `page` (START-HERE.html of a million files) run only when they are
  * named; the last two have no peers and are printed alone. MVCOPY_BENCH_DIR says where the trees and images lie (up to
  * 12 GB), by default the system's temporary directory. As root, copies go to a tmpfs and to a
@@ -17,6 +18,7 @@ import { tempDir } from '../__test__/helpers/temp.js'
 import { sideBySide } from './measure.js'
 import { document, fileSystemOf, type Result, table } from './results.js'
 import { etaTable } from './eta.js'
+import { growthTable } from './growth.js'
 import { pageTable } from './page.js'
 import { disposeKept } from './places.js'
 import { suites } from './suites.js'
@@ -31,7 +33,8 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     runs: { type: 'string', default: '3' },
-    only: { type: 'string', default: 'start,scan,small,large,verify,restore' },
+    only: { type: 'string', default: 'start,scan,small,large,verify,restore,growth' },
+    entries: { type: 'string', default: '10000,100000,1000000' },
     'no-write': { type: 'boolean', default: false },
   },
 })
@@ -40,11 +43,13 @@ await main()
 
 async function main(): Promise<void> {
   const keys = values.only.split(',')
-  const known = { ...suites, ...alone }
+  const known = { ...suites, ...alone, growth: [] }
   const unknown = keys.filter((key) => !(key in known))
   const runs = Number(values.runs)
-  if (unknown.length > 0 || !Number.isInteger(runs) || runs < 1) {
-    process.stderr.write(`--only takes ${Object.keys(known).join(', ')}; --runs a number from 1\n`)
+  const entries = values.entries.split(',').map(Number)
+  if (unknown.length > 0 || ![runs, ...entries].every((n) => Number.isInteger(n) && n > 0)) {
+    const takes = `--only takes ${Object.keys(known).join(', ')}; --runs and --entries numbers from 1`
+    process.stderr.write(`${takes}\n`)
     process.exitCode = 2
     return
   }
@@ -76,10 +81,18 @@ async function main(): Promise<void> {
       process.stdout.write(`${table(result)}\n`)
     }
   }
+  const scale = values.quick ? 0.1 : 1
+  const growth = keys.includes('growth')
+    ? growthTable(
+        entries.map((count) => Math.ceil(count * scale)),
+        log,
+      )
+    : undefined
+  if (growth !== undefined) process.stdout.write(`${growth}\n`)
   if (values.quick || values['no-write'] || results.length === 0) return
   const how = `medians of ${runs} interleaved runs, whole processes by the wall clock`
   fs.writeFileSync(
     new URL('RESULTS.md', import.meta.url),
-    `${document(results, how, workFileSystem).trimEnd()}\n`,
+    `${document(results, growth, how, workFileSystem).trimEnd()}\n`,
   )
 }

@@ -22,6 +22,8 @@ export interface DriveOptions {
   size?: number
   /** Number of inodes, for ext4 and tmpfs only; default: the file system's own choice. */
   inodes?: number
+  /** Whether what is written goes to the image at once, as it would to a device, where the image's file system can. */
+  directIo?: boolean
 }
 
 /** A drive that can be pulled out and put back. */
@@ -68,7 +70,7 @@ export function makeDrive(options: DriveOptions = {}): Drive {
   if (kind !== 'tmpfs') {
     fs.closeSync(fs.openSync(image, 'w'))
     fs.truncateSync(image, size)
-    device = sh('losetup', '-f', '--show', image).trim()
+    device = attach(image, options.directIo === true)
   }
   const drive = new LoopDrive(kind, home, device, size, options.inodes)
   undo(() => drive.dispose())
@@ -80,6 +82,17 @@ export function makeDrive(options: DriveOptions = {}): Drive {
     throw error
   }
   return drive
+}
+
+/** Gives the image a loop device. */
+function attach(image: string, directIo: boolean): string {
+  if (directIo) {
+    const tried = spawnSync('losetup', ['-f', '--show', '--direct-io=on', image], {
+      encoding: 'utf8',
+    })
+    if (tried.status === 0) return tried.stdout.trim()
+  }
+  return sh('losetup', '-f', '--show', image).trim()
 }
 
 /** Without it the kernel goes on writing inode tables behind the back of a test. */
