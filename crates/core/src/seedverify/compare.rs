@@ -225,7 +225,7 @@ impl Check {
         progress: &Progress,
     ) -> std::result::Result<Option<&'static str>, Side> {
         let dst = join(&self.output, at);
-        let ours = self
+        let (ours, _) = self
             .drive
             .open(at)
             .map_err(|e| Side::Drive(Error::io("opening", &dst, &e)))?;
@@ -278,7 +278,7 @@ impl Check {
 
     fn open_source(&mut self, entry: &JobEntry) -> io::Result<OwnedFd> {
         match &mut self.source(entry).tree {
-            Ok(tree) => tree.open(&entry.relpath),
+            Ok(tree) => tree.open(&entry.relpath).map(|(fd, _)| fd),
             Err(e) => Err(copy_of(e)),
         }
     }

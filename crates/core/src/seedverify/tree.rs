@@ -109,12 +109,13 @@ impl Tree {
         false
     }
 
-    /// Opens the regular file `rel` for reading.
-    pub(crate) fn open(&mut self, rel: &[u8]) -> io::Result<OwnedFd> {
+    /// Opens the regular file `rel` for reading, and looks at it.
+    pub(crate) fn open(&mut self, rel: &[u8]) -> io::Result<(OwnedFd, Meta)> {
         let (dir, name) = self.dir_of(rel)?;
         let fd = sys::open_for_reading(dir, name)?;
-        if sys::stat_fd(fd.as_fd())?.kind == Kind::File {
-            Ok(fd)
+        let meta = sys::stat_fd(fd.as_fd())?;
+        if meta.kind == Kind::File {
+            Ok((fd, meta))
         } else {
             // It was a file a moment ago.
             Err(Errno::STALE.into())

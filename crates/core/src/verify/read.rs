@@ -58,6 +58,13 @@ pub(super) struct Wanted<'a> {
     pub range: Option<(u64, u64)>,
 }
 
+/// What a worker has to itself.
+struct Hand {
+    tree: Tree,
+    /// What was read last; made when it is needed.
+    block: Vec<u8>,
+}
+
 /// What all workers share.
 pub(super) struct Reader<'a> {
     pub root: &'a OwnedFd,
@@ -79,7 +86,9 @@ impl Reader<'_> {
     /// # Errors
     /// `Code::Cancelled`, `Code::Io` when the root cannot be opened once more.
     pub fn look(&self, paths: &[&[u8]]) -> Result<Vec<Look>> {
-        let answers = self.each(paths.len(), true, |tree, n| self.look_at(tree, paths[n]))?;
+        let answers = self.each(paths.len(), true, |hand, n| {
+            self.look_at(&mut hand.tree, paths[n])
+        })?;
         answers
             .into_iter()
             .map(|one| one.ok_or_else(Error::cancelled))
@@ -91,8 +100,8 @@ impl Reader<'_> {
     /// # Errors
     /// `Code::Io` when the root cannot be opened once more.
     pub fn read(&self, files: &[Wanted<'_>]) -> Result<Vec<Option<Content>>> {
-        let answers = self.each(files.len(), !self.seeks, |tree, n| {
-            self.content(tree, &files[n])
+        let answers = self.each(files.len(), !self.seeks, |hand, n| {
+            self.content(hand, &files[n])
         })?;
         Ok(answers.into_iter().map(Option::flatten).collect())
     }
@@ -101,15 +110,18 @@ impl Reader<'_> {
         &self,
         count: usize,
         parallel: bool,
-        work: impl Fn(&mut Tree, usize) -> T + Sync,
+        work: impl Fn(&mut Hand, usize) -> T + Sync,
     ) -> Result<Vec<Option<T>>> {
         let next = AtomicUsize::new(0);
         let worker = || -> Result<Vec<(usize, T)>> {
             let root =
                 sys::open_dir_beneath(self.root.as_fd(), b"", true).at("opening", self.output)?;
-            let mut tree = match self.one_mount {
-                true => Tree::on_one_mount(root),
-                false => Tree::new(root),
+            let mut hand = Hand {
+                tree: match self.one_mount {
+                    true => Tree::on_one_mount(root),
+                    false => Tree::new(root),
+                },
+                block: Vec::new(),
             };
             let mut done = Vec::new();
             loop {
@@ -117,7 +129,7 @@ impl Reader<'_> {
                 if n >= count || self.cancel.is_stopped() {
                     return Ok(done);
                 }
-                done.push((n, work(&mut tree, n)));
+                done.push((n, work(&mut hand, n)));
             }
         };
         let threads = if parallel {
@@ -171,14 +183,14 @@ impl Reader<'_> {
     }
 
     fn place(&self, tree: &mut Tree, path: &[u8]) -> Option<u64> {
-        let fd = tree.open(path).ok()?;
+        let (fd, _) = tree.open(path).ok()?;
         sys::first_extent(fd.as_fd())
     }
 
     /// `None`: a stop came before the end.
-    fn content(&self, tree: &mut Tree, wanted: &Wanted<'_>) -> Option<Content> {
+    fn content(&self, hand: &mut Hand, wanted: &Wanted<'_>) -> Option<Content> {
         self.progress.set_current(wanted.path);
-        let content = match self.digest(tree, wanted) {
+        let content = match self.digest(hand, wanted) {
             Ok(None) => return None,
             Ok(Some((digest, same))) => Content::Whole(digest, same),
             Err(e) => match Errno::from_io_error(&e) {
@@ -192,27 +204,30 @@ impl Reader<'_> {
 
     fn digest(
         &self,
-        tree: &mut Tree,
+        hand: &mut Hand,
         &Wanted { path, by, range }: &Wanted<'_>,
     ) -> io::Result<Option<(Digest, bool)>> {
-        let fd = tree.open(path)?;
-        let before = sys::stat_fd(fd.as_fd())?;
+        let (fd, before) = hand.tree.open(path)?;
         sys::drop_cache(&fd);
         match sys::resident_bytes(fd.as_fd(), before.size) {
             Some(0) => {}
             Some(n) => Progress::add(self.cached, n),
             None => Progress::add(self.cached, before.size),
         }
-        // Twice as much is read ahead. Advice: whether it is taken changes nothing.
-        sys::read_ahead(fd.as_fd());
+        let is_small = before.size < BLOCK as u64;
+        if !is_small {
+            // Twice as much is read ahead. Advice: whether it is taken changes nothing.
+            sys::read_ahead(fd.as_fd());
+        }
         let mut hash = Hasher::new(by);
-        let mut block = vec![0; BLOCK.min(before.size as usize + 1)];
+        hand.block.resize(BLOCK, 0);
+        let block = &mut hand.block;
         let (first, end) = range.unwrap_or((0, u64::MAX));
         let (mut at, mut forgotten) = (first, first);
-        let part = self.progress.in_hand(path, before.size);
+        // A file of one block is done before anybody could read of it.
+        let part = (!is_small).then(|| self.progress.in_hand(path, before.size));
         loop {
-            // A file of one block is done before anybody could read of it.
-            if before.size > BLOCK as u64 {
+            if let Some(part) = &part {
                 part.at(at);
             }
             if self.cancel.is_stopped() {
@@ -228,8 +243,10 @@ impl Reader<'_> {
             hash.update(&block[..n]);
             at += n as u64;
             Progress::add(&self.progress.bytes, n as u64);
-            if at > before.size {
-                // Somebody writes it; it may never end.
+            // Less than was asked for is the end (read(2)); what is written meanwhile shows in its size.
+            let is_end = is_small && n < most && at == before.size;
+            // Somebody writes it; it may never end.
+            if is_end || at > before.size {
                 break;
             }
             if at - forgotten >= FORGET_EVERY {
