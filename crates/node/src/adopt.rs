@@ -246,7 +246,7 @@ pub fn list_bytes(env: &Env, catalog: &Catalog) -> Result<f64> {
 pub fn projected_list<'env>(env: &'env Env, catalog: &Catalog) -> Result<Started<'env>> {
     let path = catalog.file();
     spawn(env, "mvc-list", move |_, _| {
-        Ok(core_catalog::Catalog::attach(&path)?.projected_list()? as f64)
+        Ok(core_catalog::Catalog::attach_in_order(&path)?.projected_list()? as f64)
     })
 }
 

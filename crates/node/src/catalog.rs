@@ -307,7 +307,7 @@ impl Catalog {
     ) -> Result<Started<'env>> {
         let path = self.path.clone();
         spawn(env, "mvc-jobfile", move |cancel, progress| {
-            let catalog = catalog::Catalog::attach(&path)?;
+            let catalog = catalog::Catalog::attach_in_order(&path)?;
             let ids: Vec<i64> = sources.into_iter().map(|id| id as i64).collect();
             let filter = filter_of(rules)?;
             let written = catalog.write_job_file(

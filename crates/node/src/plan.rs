@@ -84,7 +84,7 @@ pub fn start_plan(env: &Env, catalog: &Catalog, run: f64, together: u16) -> Resu
         .name("mvc-plan".to_owned())
         .spawn(move || {
             let outcome = (|| -> CoreResult<()> {
-                let catalog = catalog::Catalog::attach(&path)?;
+                let catalog = catalog::Catalog::attach_in_order(&path)?;
                 catalog.begin()?;
                 let mut planner = catalog.planner(run as i64)?.keeping_together(together);
                 while let Ok((answer, settle)) = wanted.recv() {

@@ -191,6 +191,17 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// As [`Catalog::attach`], to go through the catalog once and in its order: little of what has been read is kept in
+    /// memory, where several such connections may be beside each other.
+    ///
+    /// # Errors
+    /// As [`Catalog::attach`].
+    pub fn attach_in_order(path: &Path) -> Result<Catalog> {
+        let catalog = Catalog::attach(path)?;
+        catalog.conn.pragma_update(None, "cache_size", -4_096)?;
+        Ok(catalog)
+    }
+
     /// Reads what set a catalog file is about, without locking it.
     ///
     /// # Errors
