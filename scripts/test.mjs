@@ -11,8 +11,10 @@ import { explained, root, setUp, toolEnv } from './setup.mjs'
 
 await explained(async () => {
   setUp()
+  const place = memory()
+  const inMemory = place !== undefined && !process.env.TMPDIR && keepsAttributes()
   const suites = [
-    ['cargo', ['test', '--workspace', '--no-fail-fast'], inMemory()],
+    ['cargo', ['test', '--workspace', '--no-fail-fast'], inMemory ? { TMPDIR: place } : {}],
     [
       process.execPath,
       [
@@ -21,6 +23,7 @@ await explained(async () => {
         `--concurrency=${os.availableParallelism() + 1}`,
         ...process.argv.slice(2),
       ],
+      place === undefined ? {} : { MVCOPY_TEST_MEMORY: place },
     ],
   ]
   for (const [command, args, env] of suites) {
@@ -29,23 +32,27 @@ await explained(async () => {
 })
 
 /**
- * A place in memory for Rust's tests, which kill and begin again thousands of runs on whatever file system
- * their directory is on; ava's are about the file systems, and make them. Where there is no such place, or one
- * that does not take the attributes of users (Linux before 6.6), they take the usual one.
+ * A place in memory with much room, if there is one: Rust's tests kill and begin again thousands of runs on whatever
+ * file system their directory is on; ava's make their own file systems, and need a place for the images.
  */
-function inMemory() {
+function memory() {
   const place = '/dev/shm'
-  const [major = 0, minor = 0] = os.release().split('.').map(Number)
-  if (process.env.TMPDIR || os.platform() !== 'linux' || major < 6 || (major === 6 && minor < 6))
-    return {}
+  if (os.platform() !== 'linux') return undefined
   try {
     const TMPFS = 0x01021994
     const { type, bavail, bsize } = fs.statfsSync(place)
     fs.accessSync(place, fs.constants.W_OK)
-    return type === TMPFS && bavail * bsize > 4e9 ? { TMPDIR: place } : {}
+    const much = Math.min(bavail * bsize, os.freemem()) > 4e9
+    return type === TMPFS && much ? place : undefined
   } catch {
-    return {}
+    return undefined
   }
+}
+
+/** Whether a file system in memory takes the attributes of users (since Linux 6.6). */
+function keepsAttributes() {
+  const [major = 0, minor = 0] = os.release().split('.').map(Number)
+  return major > 6 || (major === 6 && minor >= 6)
 }
 
 function passes(command, args, env) {

@@ -9,7 +9,7 @@
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { mountsBelow, sh, tempDir, undo } from './temp.js'
+import { memoryDir, mountsBelow, sh, tempDir, undo } from './temp.js'
 
 /** The file systems that drives come with. */
 export type FileSystem = 'ext4' | 'xfs' | 'btrfs' | 'tmpfs' | 'exfat' | 'ntfs'
@@ -65,14 +65,16 @@ export function makeDrive(options: DriveOptions = {}): Drive {
     throw new Error(`the number of inodes cannot be set for ${kind}`)
   }
   const home = tempDir(kind)
-  const image = path.join(home, 'image')
   let device = 'tmpfs'
+  let image: string | undefined
   if (kind !== 'tmpfs') {
+    // What is measured is a disk; what is tested is the file system on it.
+    image = path.join(options.directIo === true ? home : memoryDir(kind), 'image')
     fs.closeSync(fs.openSync(image, 'w'))
     fs.truncateSync(image, size)
     device = attach(image, options.directIo === true)
   }
-  const drive = new LoopDrive(kind, home, device, size, options.inodes)
+  const drive = new LoopDrive(kind, home, image, device, size, options.inodes)
   undo(() => drive.dispose())
   try {
     format(kind, device, options.inodes)
@@ -131,7 +133,7 @@ function format(kind: FileSystem, device: string, inodes: number | undefined): v
 
 class LoopDrive implements Drive {
   readonly fs: FileSystem
-  readonly #home: string
+  readonly #image: string | undefined
   readonly #size: number
   readonly #inodes: number | undefined
   #path: string
@@ -140,12 +142,13 @@ class LoopDrive implements Drive {
   constructor(
     kind: FileSystem,
     home: string,
+    image: string | undefined,
     readonly device: string,
     size: number,
     inodes: number | undefined,
   ) {
     this.fs = kind
-    this.#home = home
+    this.#image = image
     this.#size = size
     this.#inodes = inodes
     this.#path = path.join(home, 'mnt')
@@ -202,6 +205,6 @@ class LoopDrive implements Drive {
     // A reader that is about to let go must not leave the device behind for ever.
     if (this.mounted && spawnSync('umount', [this.#path]).status !== 0) this.unmount({ lazy: true })
     if (this.fs !== 'tmpfs') sh('losetup', '-d', this.device)
-    fs.rmSync(path.join(this.#home, 'image'), { force: true })
+    if (this.#image !== undefined) fs.rmSync(this.#image, { force: true })
   }
 }

@@ -13,7 +13,8 @@ import * as path from 'node:path'
 
 const prefix = 'mvcopy-test-'
 const undoing: (() => void)[] = []
-let top: string | undefined
+/** This process's own directory in each place. */
+const tops = new Map<string, string>()
 let count = 0
 
 /** Whether tests may mount things. */
@@ -21,11 +22,12 @@ export const isRoot = process.getuid?.() === 0
 
 /** Makes a fresh empty directory below this process's own; `label` makes its path readable. */
 export function tempDir(label = 'dir'): string {
-  top ??= makeTop()
-  count += 1
-  const made = path.join(top, `${label}-${count}`)
-  fs.mkdirSync(made)
-  return made
+  return dirIn(os.tmpdir(), label)
+}
+
+/** The same in memory, where `npm test` has found much of it: for images of drives, so that no disk is waited for. */
+export function memoryDir(label = 'dir'): string {
+  return dirIn(process.env.MVCOPY_TEST_MEMORY ?? os.tmpdir(), label)
 }
 
 /** Registers something to be undone at the end of the process; undone twice must do no harm. */
@@ -48,12 +50,22 @@ export function mountsBelow(directory: string): string[] {
     .reverse()
 }
 
-function makeTop(): string {
-  sweep()
-  const made = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), `${prefix}${process.pid}-`))
+function dirIn(place: string, label: string): string {
+  const top = tops.get(place) ?? makeTop(place)
+  count += 1
+  const made = path.join(top, `${label}-${count}`)
+  fs.mkdirSync(made)
+  return made
+}
+
+function makeTop(place: string): string {
+  sweep(place)
+  const made = fs.mkdtempSync(path.join(fs.realpathSync(place), `${prefix}${process.pid}-`))
+  tops.set(place, made)
+  if (tops.size > 1) return made
   process.on('exit', () => {
     for (const step of undoing.reverse()) attempt(step)
-    removeAll(made)
+    for (const top of tops.values()) removeAll(top)
   })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     // The default action would end the process without an 'exit' event.
@@ -72,11 +84,11 @@ function removeAll(directory: string): void {
   attempt(() => sh('rm', '-rf', '--one-file-system', directory))
 }
 
-function sweep(): void {
-  for (const name of fs.readdirSync(os.tmpdir())) {
+function sweep(place: string): void {
+  for (const name of fs.readdirSync(place)) {
     const pid = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1]
     if (!pid || isAlive(Number(pid))) continue
-    const left = path.join(fs.realpathSync(os.tmpdir()), name)
+    const left = path.join(fs.realpathSync(place), name)
     if (fs.lstatSync(left).uid !== process.getuid?.()) continue
     const loops = isRoot ? sh('losetup', '-l', '-n', '-O', 'NAME,BACK-FILE').split('\n') : []
     removeAll(left)
