@@ -60,6 +60,8 @@ export function document(
     `- peak memory: the largest single process of a command, as wait4(2) counts it`,
     `- ${versions().join(', ')}`,
     '',
+    'What the ratios that are not met come from, system calls and ten million entries are in [NOTES.md](NOTES.md).',
+    '',
     ...results.map(table),
     ...(growth === undefined ? [] : [growth]),
   ].join('\n')

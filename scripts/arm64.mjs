@@ -10,9 +10,10 @@
 // Always: `--version`, and what release/smoke.mjs does, on real loop drives. `--tests`: the files of `npm run
 // test:core` too (or those that are named), all of it in the emulated Node.js; that takes some ten times as long as
 // it does without emulation. Programs that the emulated one starts are emulated because qemu is registered with the
-// kernel (binfmt_misc) for the time of the run. It knows no FS_IOC_GETFSUUID, so a test that tells one tmpfs from
-// another (`copy/later`, "on another file system than before") fails in it and nowhere else. Whatever was registered or
-// mounted here is taken back at the end.
+// kernel (binfmt_misc) for the time of the run. It knows no FS_IOC_GETFSUUID and no ids of mounts (statx), so tests that
+// tell one tmpfs from another (`copy/later`, "on another file system than before") or a drive that was mounted again
+// (`verify`, "a good drive is good" and "on exFAT the same session") fail in it and nowhere else. Whatever was registered
+// or mounted here is taken back at the end.
 
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'

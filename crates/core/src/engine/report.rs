@@ -2,10 +2,10 @@
 //!
 //! The file is written beside its place and renamed into it, so what stands there is the old one or the whole new
 //! one. What is there and is no page of ours is left alone unless it may be replaced. All names of the set are in
-//! the file, and in memory while it is made: about 35 bytes for an entry.
+//! the file, and wait in another one without a name until it is known what stands before them.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::drive::{join, split};
@@ -46,31 +46,45 @@ pub fn write(
     if !replace && !may_replace(dir.as_fd(), name) {
         return Ok(Report::Exists);
     }
-    let (bytes, entries) = render(catalog, tool, cancel)?;
-    let temp = [
-        b".",
-        name.get(..200).unwrap_or(name),
-        format!(".{}.new", std::process::id()).as_bytes(),
-    ]
-    .concat();
-    let path = join(above, &temp);
-    let fd = sys::create_new(dir.as_fd(), &temp).at("creating", &path)?;
-    let written = put(fd.into(), &bytes, &path).and_then(|()| {
-        sys::rename(dir.as_fd(), &temp, dir.as_fd(), name, true).at("renaming into place", file)?;
-        sys::sync_file(dir.as_fd()).at("flushing", above)
+    let temp = |end: &str| {
+        let process = format!(".{}.{end}", std::process::id());
+        [b".", name.get(..200).unwrap_or(name), process.as_bytes()].concat()
+    };
+    let (new, waiting) = (temp("new"), temp("parts"));
+    let path = join(above, &waiting);
+    let mut parts = File::from(sys::create_new(dir.as_fd(), &waiting).at("creating", &path)?);
+    sys::unlink(dir.as_fd(), &waiting, false).at("removing", &path)?;
+    let (before, after, entries) = render(catalog, tool, &mut parts, &path, cancel)?;
+    let path = join(above, &new);
+    let fd = sys::create_new(dir.as_fd(), &new).at("creating", &path)?;
+    let written = put(fd.into(), (&before[..], parts, &after[..]), &path).and_then(|bytes| {
+        sys::rename(dir.as_fd(), &new, dir.as_fd(), name, true).at("renaming into place", file)?;
+        sys::sync_file(dir.as_fd()).at("flushing", above)?;
+        Ok(bytes)
     });
-    if let Err(e) = written {
-        let _ = sys::unlink(dir.as_fd(), &temp, false);
-        return Err(e);
+    match written {
+        Ok(bytes) => Ok(Report::Written(bytes, entries)),
+        Err(e) => {
+            let _ = sys::unlink(dir.as_fd(), &new, false);
+            Err(e)
+        }
     }
-    Ok(Report::Written(bytes.len() as u64, entries))
 }
 
-fn put(mut file: File, bytes: &[u8], path: &[u8]) -> Result<()> {
+/// Writes what stands before the parts, the parts, and what stands after them; gives the number of bytes.
+fn put(
+    mut file: File,
+    (before, mut parts, after): (&[u8], File, &[u8]),
+    path: &[u8],
+) -> Result<u64> {
     let _ = rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(0o644));
-    file.write_all(bytes).at("writing", path)?;
+    file.write_all(before).at("writing", path)?;
+    parts.rewind().at("reading", path)?;
+    let middle = std::io::copy(&mut parts, &mut file).at("writing", path)?;
+    file.write_all(after).at("writing", path)?;
     sys::sync_file(file.as_fd()).at("flushing", path)?;
-    sys::close(file.into()).at("closing", path)
+    sys::close(file.into()).at("closing", path)?;
+    Ok((before.len() + after.len()) as u64 + middle)
 }
 
 /// Whether nothing is there, or a page of ours.
@@ -81,7 +95,14 @@ fn may_replace(dir: BorrowedFd<'_>, name: &[u8]) -> bool {
     }
 }
 
-fn render(catalog: &Catalog, tool: &str, cancel: &CancelToken) -> Result<(Vec<u8>, u64)> {
+/// Writes the parts to `parts`; gives what stands before and after them in the page, and the number of entries.
+fn render(
+    catalog: &Catalog,
+    tool: &str,
+    parts: &mut File,
+    path: &[u8],
+    cancel: &CancelToken,
+) -> Result<(Vec<u8>, Vec<u8>, u64)> {
     let set = catalog.set_info()?;
     let header = Header {
         set: set.id,
@@ -96,12 +117,11 @@ fn render(catalog: &Catalog, tool: &str, cancel: &CancelToken) -> Result<(Vec<u8
         .into_iter()
         .map(setlist::listed)
         .collect();
-    let mut texts = Vec::new();
-    let mut take = |text: String| {
-        texts.push(text);
-        Ok(())
-    };
-    let mut rows = PageRows::new(&mut take);
+    let mut rows = PageRows::new(|text: String| {
+        let mut part = Vec::with_capacity(text.len() + text.len() / 8);
+        page::push_part(&mut part, &text);
+        parts.write_all(&part).at("writing", path)
+    });
     setlist::each(catalog, &volumes, None, cancel, &mut rows)?;
     let (entries, largest) = rows.finish()?;
     let facts = Facts {
@@ -117,5 +137,6 @@ fn render(catalog: &Catalog, tool: &str, cancel: &CancelToken) -> Result<(Vec<u8
         runs: &catalog.past_runs()?,
         past_checks: &catalog.past_checks()?,
     };
-    Ok((page::render(&facts, &Parts::Inside(texts)), entries))
+    let (before, after) = page::around(&facts, &Parts::Inside(Vec::new()));
+    Ok((before, after, entries))
 }

@@ -133,7 +133,20 @@ pub fn is_ours(start: &[u8]) -> bool {
 
 /// The page.
 pub fn render(facts: &Facts<'_>, parts: &Parts) -> Vec<u8> {
+    let (mut page, after) = around(facts, parts);
+    if let Parts::Inside(texts) = parts {
+        for text in texts {
+            push_part(&mut page, text);
+        }
+    }
+    page.extend_from_slice(&after);
+    page
+}
+
+/// What stands before the parts that are kept inside a page, and what after them.
+pub fn around(facts: &Facts<'_>, parts: &Parts) -> (Vec<u8>, Vec<u8>) {
     let mut out = Vec::with_capacity(TEMPLATE.len() + 16 * 1024);
+    let mut before = Vec::new();
     out.extend_from_slice(MARK);
     let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
     let mut rest = TEMPLATE;
@@ -153,13 +166,13 @@ pub fn render(facts: &Facts<'_>, parts: &Parts) -> Vec<u8> {
                 push_facts(&mut out, facts, parts);
                 out.extend_from_slice(b"</script>");
             }
-            "PARTS" => push_parts(&mut out, parts),
+            "PARTS" => before = std::mem::take(&mut out),
             _ => {}
         }
         rest = rest.get(end + 2..).unwrap_or("");
     }
     out.extend_from_slice(rest.as_bytes());
-    out
+    (before, out)
 }
 
 fn title(facts: &Facts<'_>) -> String {
@@ -343,15 +356,11 @@ fn day(seconds: i64) -> String {
     date::from_seconds(seconds.min(date::LAST))
 }
 
-fn push_parts(out: &mut Vec<u8>, parts: &Parts) {
-    let Parts::Inside(texts) = parts else {
-        return;
-    };
-    for text in texts {
-        out.extend_from_slice(b"<script type=\"application/json\" class=\"part\">");
-        push_json_text(out, text);
-        out.extend_from_slice(b"</script>\n");
-    }
+/// One part, as it stands inside a page.
+pub fn push_part(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(b"<script type=\"application/json\" class=\"part\">");
+    push_json_text(out, text);
+    out.extend_from_slice(b"</script>\n");
 }
 
 #[cfg(test)]
