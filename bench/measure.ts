@@ -44,6 +44,15 @@ export interface Outcome {
   failure?: string
 }
 
+/** What one run of a command took. */
+export interface Took {
+  readonly seconds: number
+  /** Seconds of processor time, the kernel's included; undefined without GNU time, as `peak`. */
+  readonly cpu?: number
+  /** Bytes. */
+  readonly peak?: number
+}
+
 const timer = '/usr/bin/time'
 const hasTimer = fs.existsSync(timer)
 
@@ -72,25 +81,35 @@ export async function sideBySide(
 async function runOnce(contender: Contender, outcome: Outcome): Promise<void> {
   const prepared = contender.prepare?.() ?? {}
   try {
-    const report = path.join(tempDir('time'), 'peak')
-    const shell = ['/bin/sh', '-c', contender.command]
-    const [file = '', ...args] = hasTimer ? [timer, '-f', '%M', '-o', report, ...shell] : shell
-    const began = process.hrtime.bigint()
-    const { code, stderr } = await finish(file, args, prepared)
-    const seconds = Number(process.hrtime.bigint() - began) / 1e9
-    const wrong = code === 0 ? prepared.check?.() : `exit code ${code}: ${stderr.trim()}`
+    const { took, failure } = await timed(contender.command, prepared)
+    const wrong = failure ?? prepared.check?.()
     if (wrong !== undefined) {
       outcome.failure = wrong.replace(/\s+/g, ' ').slice(0, 200)
       return
     }
-    outcome.all.push(seconds)
-    if (hasTimer) {
-      const kilobytes = Number(fs.readFileSync(report, 'utf8').trim().split('\n').at(-1))
-      outcome.peak = Math.max(outcome.peak ?? 0, kilobytes * 1024)
-    }
+    outcome.all.push(took.seconds)
+    if (took.peak !== undefined) outcome.peak = Math.max(outcome.peak ?? 0, took.peak)
   } finally {
     prepared.dispose?.()
   }
+}
+
+/** Runs a command by sh and measures it; `failure`: why it did not end well. */
+export async function timed(
+  command: string,
+  prepared: Prepared,
+): Promise<{ took: Took; failure?: string }> {
+  const report = path.join(tempDir('time'), 'took')
+  const shell = ['/bin/sh', '-c', command]
+  const [file = '', ...args] = hasTimer ? [timer, '-f', '%U %S %M', '-o', report, ...shell] : shell
+  const began = process.hrtime.bigint()
+  const { code, stderr } = await finish(file, args, prepared)
+  const seconds = Number(process.hrtime.bigint() - began) / 1e9
+  if (code !== 0) return { took: { seconds }, failure: `exit code ${code}: ${stderr.trim()}` }
+  if (!hasTimer) return { took: { seconds } }
+  const last = fs.readFileSync(report, 'utf8').trim().split('\n').at(-1) ?? ''
+  const [user = 0, system = 0, kilobytes = 0] = last.split(' ').map(Number)
+  return { took: { seconds, cpu: user + system, peak: kilobytes * 1024 } }
 }
 
 function finish(

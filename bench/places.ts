@@ -21,14 +21,23 @@ export const MiB = 1 << 20
 export const ours = (from: string, to: string): string =>
   `${us} ${from} -o ${to} --hide-progress -y`
 
-/** An empty drive, or directory, with this much room in bytes. */
-export function emptyPlace(place: Place, room: number): { at: string; dispose: () => void } {
+/** An empty drive, or directory, with this much room in bytes; `inodes`: for so many entries, where that has to be said. */
+export function emptyPlace(
+  place: Place,
+  room: number,
+  inodes?: number,
+): { at: string; dispose: () => void } {
   if (place === 'directory') {
     const at = tempDir('out')
     return { at, dispose: () => remove(at) }
   }
   // Else a drive would be kept in memory twice, and its data would lie there until much of it has come together.
-  const drive = makeDrive({ fs: place, size: Math.ceil(room / MiB) * MiB, directIo: true })
+  const drive = makeDrive({
+    fs: place,
+    size: Math.ceil(room / MiB) * MiB,
+    directIo: true,
+    ...(inodes === undefined ? {} : { inodes }),
+  })
   return { at: drive.path, dispose: () => drive.dispose() }
 }
 

@@ -83,7 +83,7 @@ async function main(): Promise<void> {
   }
   const scale = values.quick ? 0.1 : 1
   const growth = keys.includes('growth')
-    ? growthTable(
+    ? await growthTable(
         entries.map((count) => Math.ceil(count * scale)),
         log,
       )
