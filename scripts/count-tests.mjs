@@ -4,8 +4,9 @@
 //
 // Counted are the runners' own figures: each `test result:` line of cargo, and the closing block of
 // ava's TAP. A runner that gave no figures, or that failed without a failed test (`--status` is the
-// exit code of `npm test`), and each failed check counts as one failure, and is named. The last line
-// is `N passed, N failed`, with `, N skipped` where there are any. Exit code 1 if anything failed.
+// exit code of `npm test`), and each failed check counts as one failure, and is named. What the runners
+// said of each failed test is told again, for it stands thousands of lines above. The last line is
+// `N passed, N failed`, with `, N skipped` where there are any. Exit code 1 if anything failed.
 
 import * as fs from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -33,6 +34,9 @@ if (values.status !== '0' && sum('failed') === 0 && cargo && ava) {
 if (values['no-skips'] && skipped > 0)
   problems.push(`${skipped} tests were skipped; here all must run`)
 
+for (const text of [...failedOfCargo(log), ...failedOfAva(log)]) {
+  process.stdout.write(`${shortened(text)}\n\n`)
+}
 for (const problem of problems) process.stdout.write(`failure: ${problem}\n`)
 const failed = sum('failed') + problems.length
 process.stdout.write(
@@ -59,4 +63,24 @@ function countAva(text) {
   if (!block) return undefined
   const [passed, skipped = 0, failed] = block.slice(1).map((figure) => Number(figure ?? 0))
   return passed + skipped + failed > 0 ? { passed, skipped, failed } : undefined
+}
+
+/** What a test of Rust printed until it failed, each under its name. */
+function failedOfCargo(text) {
+  return text.match(/^---- .+ stdout ----\n[\s\S]*?(?=\n\n+(?:---- |failures:\n))/gm) ?? []
+}
+
+/** The line of a failed test of ava's with what is indented below it. */
+function failedOfAva(text) {
+  return text.match(/^not ok \d+ - .*(?:\n(?:#? {2}.*)?(?=\n))*/gm)?.map((t) => t.trimEnd()) ?? []
+}
+
+/** Beginning and end of what may be the output of a whole command. */
+function shortened(text) {
+  const lines = text
+    .split('\n')
+    .map((line) => (line.length > 1000 ? `${line.slice(0, 1000)}…` : line))
+  return lines.length <= 80
+    ? lines.join('\n')
+    : [...lines.slice(0, 40), '…', ...lines.slice(-40)].join('\n')
 }

@@ -64,3 +64,30 @@ test('a crash without a failed test is a failure, and so is each failed check', 
     code: 1,
   })
 })
+
+test('what the runners said of each failed test is told again at the end', (t) => {
+  const said = [
+    "---- plan::full stdout ----\n\nthread 'plan::full' panicked at crates/core/src/plan.rs:7:5:\nleft: 1",
+    '---- plan::empty stdout ----\nno room',
+  ]
+  const list = 'failures:\n    plan::empty\n    plan::full'
+  const broken = `test plan::full ... FAILED\n\nfailures:\n\n${said.join('\n\n')}\n\n\n${list}\n\n`
+  const failed =
+    "not ok 2 - copy › full\n#   a seed\n  ---\n    at: >-\n      x.js\n\n    message: ''\n  ..."
+  const log = `${broken}${cargo}${tap({ pass: 3, fail: 2 }).replace('ok 1 - a\n', `${failed}\nok 3 - b\nnot ok 4 - c\n  ...\nok 1 - a\n`)}`
+  t.deepEqual(count(log, '--status', '1'), {
+    last: '18 passed, 2 failed',
+    why: `${[...said, failed, 'not ok 4 - c\n  ...'].join('\n\n')}\n`,
+    code: 1,
+  })
+  const long = failed.replace(
+    '      x.js',
+    Array(99)
+      .fill(`      ${'x'.repeat(2000)}`)
+      .join('\n'),
+  )
+  const { why } = count(cargo + tap({ fail: 1 }).replace('ok 1 - a', long))
+  t.true(why.length < 90_000)
+  t.true(why.endsWith('\n'))
+  t.true(why.includes("message: ''"))
+})
