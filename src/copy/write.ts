@@ -5,7 +5,6 @@
  * anew at every drive: it binds for the drives that are known and is an estimate for the others.
  */
 
-import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import prettyBytes from 'pretty-bytes'
 import type { RunContext } from '../context.js'
@@ -18,6 +17,7 @@ import type { PlanSummary } from '../plan/page.js'
 import type { SummaryEvent, VolumeName } from '../report/reporter.js'
 import { tellErrors } from '../set/faults.js'
 import { driveName, notKept } from '../set/messages.js'
+import { usualWorkers } from '../set/workers.js'
 import { counted } from '../size.js'
 import { unmountAll } from '../volume/arrival.js'
 import { timeStep } from './adopting.js'
@@ -511,5 +511,5 @@ function sum(a: Copied, b: Copied): Copied {
 /** Copier threads; 0 is everything on one thread. */
 function workersFor(options: CopyOptions): number {
   if (options.workers !== undefined) return options.workers === 1 ? 0 : options.workers
-  return Math.max(2, Math.min(availableParallelism(), 4))
+  return usualWorkers()
 }

@@ -27,6 +27,7 @@ import { dateText } from '../query/output.js'
 import type { VolumeName } from '../report/reporter.js'
 import { nativeToUser, tellErrors } from '../set/faults.js'
 import { driveName } from '../set/messages.js'
+import { usualWorkers } from '../set/workers.js'
 import { counted, formatCount } from '../size.js'
 import { placeOf } from '../volume/place.js'
 import { fewestToRead, type Share } from './cover.js'
@@ -352,6 +353,9 @@ export class Steps {
           volume: number,
           existing: options.existing,
           keepBad: options.keepBad,
+          copiers: usualWorkers(),
+          // A drive that has to seek gives one long stream at a time.
+          oneLarge: facts.rotational === true,
         },
         {
           signal: stop.orderly,

@@ -170,6 +170,10 @@ pub struct RestoreDriveJs {
     pub existing: String,
     /// Bad copies are kept beside their places.
     pub keep_bad: bool,
+    /// Files that are copied at a time.
+    pub copiers: u32,
+    /// Whether only one of them at a time may be a larger one.
+    pub one_large: bool,
 }
 
 /// What came of one drive.
@@ -302,6 +306,8 @@ impl RestoreTarget {
             let options = restore::Options {
                 existing,
                 keep_bad: drive.keep_bad,
+                copiers: drive.copiers as usize,
+                one_large: drive.one_large,
             };
             let from = Source {
                 path: &drive.path.0,

@@ -5,7 +5,8 @@ use std::os::fd::BorrowedFd;
 use rustix::io::Errno;
 
 use super::Existing;
-use super::drive::{Fail, Restorer};
+use super::copier::Fail;
+use super::drive::Restorer;
 use crate::engine::drive::join;
 use crate::error::{Code, Error, IoContext};
 use crate::format::item::Item;

@@ -5,29 +5,31 @@
 //! are left out, because such a drive holds them in full whatever the source did.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::PoisonError;
 
 use rustix::io::retry_on_intr;
 
-use super::drive::{Fail, Restorer};
-use super::put::Pending;
-use crate::catalog::place::Placed;
+use super::copier::{Copier, Fail, bad};
+use super::pool::Job;
+use super::target::temp_name;
 use crate::engine::content::{CLAIM_FROM, SMALL, WRITE_BACK_EVERY, is_zero, write_all};
-use crate::engine::drive::{join, split};
 use crate::engine::hash::{BLOCK, HashThread};
 use crate::error::{Code, Error, IoContext};
 use crate::format::item::{Algorithm, Digest, Item};
-use crate::meta::{Kind, Meta, Time};
+use crate::meta::{Kind, Meta};
 use crate::progress::Progress;
-use crate::sys::{self, Lost, On};
+use crate::sys;
 
 /// On a drive that does not tell holes: as many zeros in a row, on such a boundary, become one.
 const ZERO_RUN: usize = 64 * 1024;
 
-impl Restorer<'_> {
-    /// Brings the content of a file into a temp file; gives its number, and whether further names of it may come.
-    pub(super) fn file(&mut self, placed: &Placed, dest: &[u8]) -> Result<(u64, bool), Fail> {
-        let item = &placed.item;
-        let path = self.on_drive(item.on_drive());
+impl Copier<'_> {
+    /// Brings the content of a file into its temp file; answers whether further names of it may come. Where it fails
+    /// there is no temp file, but for [`Fail::Kept`].
+    pub(super) fn file(&mut self, job: &Job) -> Result<bool, Fail> {
+        let item = &job.placed.item;
+        self.ends.progress.set_current(&job.wanted.path);
+        let path = self.ends.on_drive(item.on_drive());
         let from = self.open_file(item, &path)?;
         let meta = sys::stat_fd(from.as_fd())
             .at("looking at", &path)
@@ -37,47 +39,28 @@ impl Restorer<'_> {
         }
         let wrong_size = meta.size != item.size;
         // One that is larger may be larger than any disk: nothing of it is worth keeping.
-        if wrong_size && (!self.options.keep_bad || meta.size > item.size) {
+        if wrong_size && (!self.ends.keep_bad || meta.size > item.size) {
             return Err(Fail::Copy(bad(&path, "it has another size than recorded")));
         }
-        let (to, temp) = self.target.create().map_err(Fail::Target)?;
-        let filled = self.fill(item, &from, &to, &meta, &path, wrong_size);
-        let result = match filled {
-            Ok(()) => self.dress(item, Some(&from), &to, &path),
-            Err(e) => Err(e),
-        };
+        let (tmp, temp) = (&self.ends.tmp, temp_name(job.temp));
+        let to = sys::create_new(tmp.as_fd(), &temp)
+            .at("creating a file in", &self.ends.target)
+            .map_err(Fail::Target)?;
+        let result = self
+            .fill(item, &from, &to, &meta, &path, wrong_size)
+            .and_then(|()| self.dress(item, Some(&from), &to, &path));
         let closed = sys::close(to)
-            .at("closing", &self.target.path)
+            .at("closing", &self.ends.target)
             .map_err(Fail::Target);
         match result.and(closed) {
-            Ok(()) => {
-                // A file system without links says 1 of every file, whatever the manifest says.
-                let native = sys::file_system_kind(from.as_fd()).trusts_holes();
-                Ok((temp, meta.nlink > 1 || !native || item.link.is_some()))
-            }
-            Err(Fail::Copy(e)) if self.options.keep_bad => {
-                self.keep_corrupt(temp, dest)?;
-                Err(Fail::Copy(e))
-            }
+            // A file system without links says 1 of every file, whatever the manifest says.
+            Ok(()) => Ok(meta.nlink > 1 || !self.ends.tells_holes || item.link.is_some()),
+            Err(Fail::Copy(e)) if self.ends.keep_bad => Err(Fail::Kept(e)),
             Err(e) => {
-                self.target.drop_temp(temp);
+                let _ = sys::unlink(tmp.as_fd(), &temp, false);
                 Err(e)
             }
         }
-    }
-
-    pub(super) fn open_file(&mut self, item: &Item, path: &[u8]) -> Result<OwnedFd, Fail> {
-        let (dir, name) = self.source(item.on_drive())?;
-        // Looked at first: to open a device may do something, and a fifo has nothing to give.
-        let meta = sys::stat_at(dir, name)
-            .at("looking at", path)
-            .map_err(Fail::Copy)?;
-        if meta.kind != Kind::File {
-            return Err(Fail::Copy(bad(path, "it is no regular file")));
-        }
-        sys::open_for_reading(dir, name)
-            .at("opening", path)
-            .map_err(Fail::Copy)
     }
 
     /// Copies and checks the content.
@@ -92,15 +75,18 @@ impl Restorer<'_> {
     ) -> Result<(), Fail> {
         let algorithm = item.digest.map(|digest| digest.algorithm);
         let (len, digest) = if meta.size <= SMALL && meta.allocated >= meta.size {
-            self.small(from, to, path, algorithm)?
+            self.small(from, to, meta.size, path, algorithm)?
         } else {
+            // A drive that has to seek gives one long stream at a time.
+            let turn = self.ends.large_turn.as_ref();
+            let _turn = turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
             self.large(from, to, meta, path, algorithm)?
         };
         if wrong_size || len != item.size {
             return Err(Fail::Copy(bad(path, "it has another size than recorded")));
         }
         if item.digest.is_none() {
-            self.outcome.unchecked += 1;
+            self.lost.unchecked += 1;
         } else if item.digest != digest {
             let message = "its content is not what was recorded: the digest is another";
             return Err(Fail::Copy(bad(path, message)));
@@ -112,6 +98,7 @@ impl Restorer<'_> {
         &mut self,
         from: &OwnedFd,
         to: &OwnedFd,
+        size: u64,
         path: &[u8],
         algorithm: Option<Algorithm>,
     ) -> Result<(u64, Option<Digest>), Fail> {
@@ -123,16 +110,17 @@ impl Restorer<'_> {
             let n = retry_on_intr(|| rustix::io::pread(from, &mut *rest, len as u64))
                 .at("reading", path)
                 .map_err(Fail::Copy)?;
-            if n == 0 {
+            len += n;
+            // Less than there was room for, and all that is to be there: the end has been met.
+            if n == 0 || (len < self.buffer.len() && len as u64 >= size) {
                 break;
             }
-            len += n;
         }
         let bytes = &self.buffer[..len];
         write_all(to, bytes, 0)
-            .at("writing in", &self.target.path)
+            .at("writing in", &self.ends.target)
             .map_err(Fail::Target)?;
-        Progress::add(&self.progress.bytes, len as u64);
+        Progress::add(&self.ends.progress.bytes, len as u64);
         let digest = algorithm.map(|algorithm| Digest::of(algorithm, bytes));
         Ok((len as u64, digest))
     }
@@ -152,17 +140,16 @@ impl Restorer<'_> {
                 .at("starting a thread for", path)
                 .map_err(Fail::Target)?,
         };
-        let native = sys::file_system_kind(from.as_fd()).trusts_holes();
-        let sparse = meta.allocated < meta.size || !native;
+        let sparse = meta.allocated < meta.size || !self.ends.tells_holes;
         if sparse {
             // First the size: writes that lengthen a file make XFS set space aside in what is to be a hole.
             self.size(to, meta.size)?;
         } else if meta.size >= CLAIM_FROM {
             sys::try_claim(to.as_fd(), meta.size)
-                .at("claiming space in", &self.target.path)
+                .at("claiming space in", &self.ends.target)
                 .map_err(Fail::Target)?;
         }
-        let copied = self.blocks(&mut hasher, from, to, meta, path, sparse, native);
+        let copied = self.blocks(&mut hasher, from, to, meta, path, sparse);
         let digest = hasher.finish();
         let len = copied?;
         let digest = digest.ok_or_else(|| Fail::Target(dead()))?;
@@ -175,7 +162,7 @@ impl Restorer<'_> {
 
     fn size(&self, to: &OwnedFd, size: u64) -> Result<(), Fail> {
         retry_on_intr(|| rustix::fs::ftruncate(to, size))
-            .at("sizing a file in", &self.target.path)
+            .at("sizing a file in", &self.ends.target)
             .map_err(Fail::Target)
     }
 
@@ -188,16 +175,16 @@ impl Restorer<'_> {
         meta: &Meta,
         path: &[u8],
         sparse: bool,
-        native: bool,
     ) -> Result<u64, Fail> {
         let dead = || Fail::Target(dead());
+        let native = self.ends.tells_holes;
         let (mut pos, mut begun) = (0u64, 0u64);
         let mut data_end = if sparse && native { 0 } else { u64::MAX };
-        let progress = self.progress;
+        let progress = self.ends.progress;
         let part = progress.in_hand(path, meta.size);
         loop {
             part.at(pos);
-            if self.cancel.is_stopped() {
+            if self.ends.cancel.is_stopped() {
                 return Err(Fail::Cancelled);
             }
             // More than it said a moment ago: it is not what was recorded, however long it goes on.
@@ -210,7 +197,7 @@ impl Restorer<'_> {
                     .map_err(Fail::Copy)?;
                 let (start, end) = next.unwrap_or((meta.size.max(pos), u64::MAX));
                 hasher.zeros(start - pos).ok_or_else(dead)?;
-                Progress::add(&self.progress.bytes, start - pos);
+                Progress::add(&self.ends.progress.bytes, start - pos);
                 pos = start;
                 data_end = end;
                 if next.is_none() {
@@ -240,99 +227,15 @@ impl Restorer<'_> {
                 (true, false) => write_without_zeros(to, bytes, pos),
                 _ => write_all(to, bytes, pos),
             }
-            .at("writing in", &self.target.path)
+            .at("writing in", &self.ends.target)
             .map_err(Fail::Target)?;
             pos += len as u64;
-            Progress::add(&self.progress.bytes, len as u64);
+            Progress::add(&self.ends.progress.bytes, len as u64);
             if pos - begun >= WRITE_BACK_EVERY {
                 sys::begin_write_back(to.as_fd(), begun, pos - begun);
                 begun = pos;
             }
         }
-    }
-
-    /// Owner, attributes, mode and times, in the order that loses none: giving a file away drops its
-    /// capabilities, which are an attribute; the mode may forbid to write attributes; the times come last.
-    pub(super) fn dress(
-        &mut self,
-        item: &Item,
-        from: Option<&OwnedFd>,
-        to: &OwnedFd,
-        path: &[u8],
-    ) -> Result<(), Fail> {
-        let want = meta_of(item);
-        let mut fresh = Meta {
-            uid: self.euid,
-            gid: self.egid,
-            mode: 0o600,
-            ..want
-        };
-        if (fresh.uid, fresh.gid) != (want.uid, want.gid) {
-            let uid = rustix::fs::Uid::from_raw(want.uid);
-            let gid = rustix::fs::Gid::from_raw(want.gid);
-            if rustix::fs::fchown(to, Some(uid), Some(gid)).is_ok() {
-                (fresh.uid, fresh.gid) = (want.uid, want.gid);
-            }
-        }
-        // What the manifest has no word of may stand on the drive.
-        let (xattrs, unread) = match (&item.extra, from) {
-            (Some(extra), _) => (extra.xattrs.clone(), Lost::default()),
-            (None, Some(from)) => sys::read_xattrs(On::Open(from.as_fd())),
-            (None, None) => (Vec::new(), Lost::default()),
-        };
-        let unset = sys::write_xattrs(On::Open(to.as_fd()), &xattrs, true);
-        self.outcome.attributes_lost += u64::from(!unread.is_none() || !unset.is_none());
-        // An ACL has changed the mode, so it is set in any case.
-        fresh.mode = u32::MAX;
-        let owned = sys::set_metadata(to.as_fd(), Some(&fresh), &want)
-            .at("setting owner, mode and times of", path)
-            .map_err(Fail::Target)?;
-        self.outcome.owners_lost += u64::from(!owned);
-        Ok(())
-    }
-
-    /// Leaves a copy that is no good to be put beside the place of the good one, for its owner alone.
-    fn keep_corrupt(&mut self, temp: u64, dest: &[u8]) -> Result<(), Fail> {
-        let (parent, name) = split(dest);
-        let dir = self.parent(parent)?;
-        let Some(name) = self.corrupt_name(dir.as_fd(), name)? else {
-            self.target.drop_temp(temp);
-            return Ok(());
-        };
-        let dest = join(parent, &name);
-        self.pending_names += dest.len();
-        self.pending.push(Pending {
-            id: 0,
-            temp,
-            dest,
-            replace: false,
-            beside: false,
-            kind: Kind::File,
-            size: 0,
-            mtime: Time::default(),
-            corrupt: true,
-            part_of: None,
-        });
-        Ok(())
-    }
-}
-
-/// What an entry is to look like.
-pub(super) fn meta_of(item: &Item) -> Meta {
-    Meta {
-        kind: item.kind,
-        size: item.size,
-        allocated: 0,
-        mtime: item.mtime,
-        mode: item.mode,
-        uid: item.uid,
-        gid: item.gid,
-        dev: 0,
-        ino: 0,
-        nlink: 1,
-        rdev: 0,
-        changed: 0,
-        flags: 0,
     }
 }
 
@@ -344,10 +247,6 @@ fn write_without_zeros(to: &OwnedFd, bytes: &[u8], pos: u64) -> std::io::Result<
         }
     }
     Ok(())
-}
-
-fn bad(path: &[u8], message: &str) -> Error {
-    Error::new(Code::BadFormat, "checking", message).with_path(path)
 }
 
 fn dead() -> Error {

@@ -9,7 +9,8 @@ use std::os::fd::AsFd;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
-use super::drive::{Fail, Restorer};
+use super::copier::Fail;
+use super::drive::Restorer;
 use super::existing::Way;
 use super::target::temp_name;
 use crate::catalog::place::Placed;
@@ -21,22 +22,6 @@ use crate::meta::Kind;
 use crate::sys;
 
 impl Restorer<'_> {
-    /// A file in a temp file: a further name of one that is there, else with its content from the drive.
-    pub(super) fn linked_or_copied(
-        &mut self,
-        placed: &Placed,
-        path: &[u8],
-        dest: &[u8],
-    ) -> Result<u64, Fail> {
-        let group = self.name_of(placed)?;
-        if let Some(temp) = self.link(&group, placed)? {
-            return Ok(temp);
-        }
-        let (temp, linked) = self.file(placed, path)?;
-        self.note_group(&group, placed, dest, Some(temp), linked)?;
-        Ok(temp)
-    }
-
     /// Another name for a file that is in the destination, or about to be. `None`: there is none, or it is not
     /// the same by what was recorded, or can have no more names; then it is a file by itself.
     pub(super) fn link(&mut self, group: &NameOf, placed: &Placed) -> Result<Option<u64>, Fail> {
@@ -123,7 +108,10 @@ impl Restorer<'_> {
     fn brought_before(&mut self, group: &NameOf, placed: &Placed) -> Result<Option<Vec<u8>>, Fail> {
         let item = &placed.item;
         for by in &group.by {
-            let names = self.catalog.restore_group(by).map_err(Fail::Target)?;
+            let names = self
+                .catalog
+                .restore_group(by, placed)
+                .map_err(Fail::Target)?;
             for (dest, other) in names {
                 let same = other.key != placed.key
                     && other.item.size == item.size

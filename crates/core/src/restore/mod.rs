@@ -8,13 +8,17 @@
 //! exists is replaced unless that was asked for; nothing outside the destination is written and nothing
 //! outside the drive is read, whatever the drive says. What is not: to judge files without a digest.
 
+mod copier;
+mod dirs;
 pub mod drive;
+mod entry;
 mod existing;
 mod file;
 pub mod finish;
 pub mod flags;
 mod links;
 mod part;
+mod pool;
 mod put;
 mod special;
 pub mod target;
@@ -40,6 +44,10 @@ pub struct Options {
     pub existing: Existing,
     /// What is found to be bad is kept beside its place as `NAME.mvcopy-corrupt`.
     pub keep_bad: bool,
+    /// Files that are copied at a time; at least one is.
+    pub copiers: usize,
+    /// Whether only one of them at a time may be a larger one: for drives that seek.
+    pub one_large: bool,
 }
 
 /// What came of one drive.
@@ -75,4 +83,13 @@ pub struct Outcome {
     pub stopped: bool,
     /// Devices that only root may make.
     pub not_made: u64,
+}
+
+impl Outcome {
+    /// Adds what a copier could not keep or check.
+    fn lose(&mut self, lost: &Outcome) {
+        self.unchecked += lost.unchecked;
+        self.owners_lost += lost.owners_lost;
+        self.attributes_lost += lost.attributes_lost;
+    }
 }

@@ -11,7 +11,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use sha2::{Digest as _, Sha256};
 
-use super::drive::{Fail, Restorer};
+use super::copier::{Fail, bad};
+use super::drive::Restorer;
 use super::existing::{Way, in_the_way};
 use super::put::Pending;
 use super::target::Target;
@@ -174,8 +175,8 @@ impl Restorer<'_> {
                 .at("sizing a file in", &self.target.path)
                 .map_err(Fail::Target)?;
         }
-        let on_drive = self.on_drive(item.on_drive());
-        let from = self.open_file(item, &on_drive)?;
+        let on_drive = self.ends.on_drive(item.on_drive());
+        let from = self.copier.open_file(item, &on_drive)?;
         self.copy_part(item, part, &from, &to, &on_drive)?;
         // Those that the manifest has are set when the file is whole.
         if item.extra.is_none() {
@@ -209,9 +210,7 @@ impl Restorer<'_> {
         to: &OwnedFd,
         path: &[u8],
     ) -> Result<(), Fail> {
-        let bad = |message: &str| {
-            Fail::Copy(Error::new(Code::BadFormat, "checking", message).with_path(path))
-        };
+        let bad = |message: &str| Fail::Copy(bad(path, message));
         let meta = sys::stat_fd(from.as_fd())
             .at("looking at", path)
             .map_err(Fail::Copy)?;
@@ -219,21 +218,21 @@ impl Restorer<'_> {
             return Err(bad("it has another size than recorded"));
         }
         let mut hash = item.digest.map(|digest| Hasher::new(digest.algorithm));
-        self.buffer.resize(BLOCK, 0);
+        self.copier.buffer.resize(BLOCK, 0);
         let (mut pos, mut begun) = (0u64, 0u64);
         while pos < item.size {
-            if self.cancel.is_stopped() {
+            if self.ends.cancel.is_stopped() {
                 return Err(Fail::Cancelled);
             }
             let want = usize::try_from((item.size - pos).min(BLOCK as u64)).unwrap_or(BLOCK);
-            let buffer = &mut self.buffer[..want];
+            let buffer = &mut self.copier.buffer[..want];
             let n = retry_on_intr(|| rustix::io::pread(from, &mut *buffer, pos))
                 .at("reading", path)
                 .map_err(Fail::Copy)?;
             if n == 0 {
                 return Err(bad("it has another size than recorded"));
             }
-            let bytes = &self.buffer[..n];
+            let bytes = &self.copier.buffer[..n];
             if let Some(hash) = &mut hash {
                 hash.update(bytes);
             }
@@ -241,11 +240,15 @@ impl Restorer<'_> {
             // A hole stays one, but for what an earlier attempt has written there.
             if is_zero(bytes) {
                 let (range, by) = ((at, n as u64), Algorithm::Sha256);
-                let old =
-                    digest_of_range(to, &self.target.path, range, by, self.cancel, &mut |_| {
-                        Ok(())
-                    })
-                    .map_err(Fail::Target)?;
+                let old = digest_of_range(
+                    to,
+                    &self.target.path,
+                    range,
+                    by,
+                    self.ends.cancel,
+                    &mut |_| Ok(()),
+                )
+                .map_err(Fail::Target)?;
                 if old != Some(Digest::of(Algorithm::Sha256, bytes)) {
                     self.write(to, bytes, at)?;
                 }
@@ -253,7 +256,7 @@ impl Restorer<'_> {
                 self.write(to, bytes, at)?;
             }
             pos += n as u64;
-            Progress::add(&self.progress.bytes, n as u64);
+            Progress::add(&self.ends.progress.bytes, n as u64);
             if pos - begun >= WRITE_BACK_EVERY {
                 sys::begin_write_back(to.as_fd(), part.offset + begun, pos - begun);
                 begun = pos;
@@ -290,11 +293,12 @@ impl Restorer<'_> {
                 self.outcome.beside += u64::from(beside);
                 self.outcome.files += 1;
                 self.outcome.bytes += whole.size;
-                Progress::add(&self.progress.files, 1);
+                Progress::add(&self.ends.progress.files, 1);
                 Ok(())
             }
             Err(Fail::Cancelled) => Err(Error::cancelled()),
-            Err(Fail::Copy(e) | Fail::Target(e)) => {
+            Err(fail) => {
+                let e = fail.into_error();
                 match e.code {
                     Code::Collision => self.outcome.kept += 1,
                     _ => self.outcome.failed += 1,
@@ -314,11 +318,18 @@ impl Restorer<'_> {
             .map_err(Fail::Target)?;
         if let Some(want) = &whole.digest {
             let (range, by) = ((0, whole.size), want.algorithm);
-            let hand = self.progress.in_hand(&whole.path, whole.size);
-            let found = digest_of_range(&fd, &self.target.path, range, by, self.cancel, &mut |n| {
-                hand.at(n);
-                Ok(())
-            })
+            let hand = self.ends.progress.in_hand(&whole.path, whole.size);
+            let found = digest_of_range(
+                &fd,
+                &self.target.path,
+                range,
+                by,
+                self.ends.cancel,
+                &mut |n| {
+                    hand.at(n);
+                    Ok(())
+                },
+            )
             .map_err(|e| match e.code {
                 Code::Cancelled => Fail::Cancelled,
                 _ => Fail::Target(e),
@@ -359,7 +370,7 @@ impl Restorer<'_> {
             }
         };
         let path = join(&self.target.path, &whole.path);
-        self.dress(whole, None, &fd, &path)?;
+        self.copier.dress(whole, None, &fd, &path)?;
         // Owner and times have to be durable with the name.
         sys::close(fd).at("closing", &path).map_err(Fail::Target)?;
         let own = self.target.own();

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use super::drive::{Fail, Restorer};
+use super::copier::Fail;
+use super::drive::Restorer;
 use super::existing::in_the_way;
 use super::target::temp_name;
 use crate::engine::drive::{join, split};
@@ -91,16 +92,15 @@ impl Restorer<'_> {
                 }
             }
         }
-        self.catalog.restore_links_named()
+        self.catalog.restore_links_named()?;
+        self.catalog.commit()?;
+        self.catalog.begin()
     }
 
     fn put(&mut self, one: &Pending) -> Result<()> {
         let (parent, name) = split(&one.dest);
         let path = join(&self.target.path, &one.dest);
-        let dir = self.parent(parent).map_err(|fail| match fail {
-            Fail::Copy(e) | Fail::Target(e) => e,
-            Fail::Cancelled => Error::cancelled(),
-        })?;
+        let dir = self.parent(parent).map_err(Fail::into_error)?;
         let temp = temp_name(one.temp);
         let renamed = self
             .target
@@ -133,7 +133,7 @@ impl Restorer<'_> {
         if one.kind == Kind::File {
             self.outcome.files += 1;
             self.outcome.bytes += one.size;
-            Progress::add(&self.progress.files, 1);
+            Progress::add(&self.ends.progress.files, 1);
         } else {
             self.outcome.others += 1;
         }

@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
-use super::drive::{Fail, Restorer};
+use super::copier::Fail;
+use super::drive::Restorer;
 use super::target::temp_name;
 use crate::error::{Code, Error, IoContext};
 use crate::format::item::Item;
@@ -14,7 +15,7 @@ use crate::sys::{self, On};
 
 impl Restorer<'_> {
     pub(super) fn symlink(&mut self, item: &Item) -> Result<u64, Fail> {
-        let path = self.on_drive(item.on_drive());
+        let path = self.ends.on_drive(item.on_drive());
         let Some(target) = &item.target else {
             let message = "nothing is recorded of where it leads";
             return Err(Fail::Copy(
@@ -55,7 +56,7 @@ impl Restorer<'_> {
         let mut set = || -> io::Result<bool> {
             let dir = &self.target.tmp;
             let mut owned = true;
-            if (item.uid, item.gid) != (self.euid, self.egid) {
+            if (item.uid, item.gid) != (self.ends.euid, self.ends.egid) {
                 let uid = rustix::fs::Uid::from_raw(item.uid);
                 let gid = rustix::fs::Gid::from_raw(item.gid);
                 let flags = AtFlags::SYMLINK_NOFOLLOW;

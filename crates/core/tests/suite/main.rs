@@ -21,6 +21,7 @@ mod engine_unknown;
 mod planner;
 mod renames;
 mod repair;
+mod restore_copiers;
 mod restore_hostile;
 mod verify;
 mod verify_against;

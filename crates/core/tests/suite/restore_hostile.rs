@@ -73,7 +73,7 @@ fn snapshot(root: &Path) -> BTreeMap<PathBuf, String> {
 }
 
 /// Writes a list with a last line that is true.
-fn write_list(path: &Path, lines: &[Vec<u8>]) {
+pub fn write_list(path: &Path, lines: &[Vec<u8>]) {
     let mut text = Vec::new();
     for line in lines {
         text.extend_from_slice(line);
@@ -86,7 +86,7 @@ fn write_list(path: &Path, lines: &[Vec<u8>]) {
 }
 
 /// The lines of a list but the last.
-fn lines(path: &Path) -> Vec<Vec<u8>> {
+pub fn lines(path: &Path) -> Vec<Vec<u8>> {
     let text = fs::read(path).unwrap();
     let mut lines: Vec<_> = text
         .split(|b| *b == b'\n')
@@ -353,6 +353,8 @@ fn whatever_a_drive_says_nothing_outside_is_touched() {
                 Existing::KeepBoth,
             ][chance.below(4)],
             keep_bad: chance.below(2) == 0,
+            copiers: 1 + chance.below(4),
+            one_large: chance.below(2) == 0,
         };
         let mut restore = Restore::begin(&place.join("private.sqlite"), &to).unwrap();
         match restore.learn(&drive).and_then(|_| restore.stage(&[])) {

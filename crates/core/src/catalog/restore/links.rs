@@ -111,8 +111,8 @@ impl Catalog {
             .optional()?)
     }
 
-    /// The wanted names of a group, some of them: of each the path that it is to have, and what it is.
-    pub(crate) fn restore_group(&self, by: &Group) -> Result<Vec<(Vec<u8>, Placed)>> {
+    /// The wanted names of the group of `of`, some of them: of each the path that it is to have, and what it is.
+    pub(crate) fn restore_group(&self, by: &Group, of: &Placed) -> Result<Vec<(Vec<u8>, Placed)>> {
         let mut placed: Vec<(u32, Placed)> = Vec::new();
         let mut gather = |which: &str, params: &[&dyn rusqlite::ToSql]| -> Result<()> {
             let mut stmt = self.conn.prepare_cached(&format!(
@@ -131,7 +131,10 @@ impl Catalog {
             Group::Word(word, _) => gather("p.same_file = ?1", &[&(word.0 as i64)])?,
             Group::Link(volume, link) => {
                 gather("p.volume = ?1 AND p.link = ?2", &[volume, link])?;
-                if let Some(key) = self.find(link, false)? {
+                // The first name of a group asks for the others alone.
+                if *link != of.item.path
+                    && let Some(key) = self.find(link, false)?
+                {
                     gather(
                         "p.dir = ?1 AND p.name = ?2 AND p.volume = ?3 AND p.part = 0",
                         &[&key.dir, &key.name, volume],

@@ -1,6 +1,7 @@
 //! Restoring from the drives of a laboratory, as a host does it that knows nothing but what the drives say.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use multivolumecopy_core::CancelToken;
 use multivolumecopy_core::catalog::restore::{Group, Staged};
@@ -81,14 +82,45 @@ impl Restore {
             mount_id: None,
             volume,
         };
+        let cancel = CancelToken::new();
         restore_drive(
             &from,
             &mut self.target,
             &self.catalog,
             options,
-            &CancelToken::new(),
+            &cancel,
             &self.progress,
         )
+    }
+
+    /// The same, until so many entries are done: then an end is asked for.
+    pub fn drive_until(
+        &mut self,
+        drive: &Path,
+        volume: u32,
+        options: &Options,
+        entries: u64,
+    ) -> Result<Outcome> {
+        let from = From {
+            path: bytes(drive),
+            mount_id: None,
+            volume,
+        };
+        let (cancel, ended) = (CancelToken::new(), AtomicBool::new(false));
+        let (target, catalog, progress) = (&mut self.target, &self.catalog, &self.progress);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while progress.entries.load(Ordering::Relaxed) < entries
+                    && !ended.load(Ordering::Relaxed)
+                {
+                    std::thread::yield_now();
+                }
+                cancel.stop();
+            });
+            let outcome = restore_drive(&from, target, catalog, options, &cancel, progress);
+            ended.store(true, Ordering::Relaxed);
+            outcome
+        })
     }
 
     pub fn finish(&mut self) -> Result<Finished> {
