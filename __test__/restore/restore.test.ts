@@ -234,7 +234,10 @@ test('a bad copy is never delivered; one on another drive is', async (t) => {
   const healed = await shelf.restore(to, '--json')
   t.is(healed.code, 1, healed.stderr)
   t.deepEqual(
-    events(healed, 'file-error').map((one) => path.relative(first.path, one.path)),
+    // Several files are read at a time.
+    events(healed, 'file-error')
+      .map((one) => path.relative(first.path, one.path))
+      .sort(),
     ['a/two', 'b'],
   )
   t.deepEqual(rsyncDiff(source, to), [])

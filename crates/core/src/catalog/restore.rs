@@ -9,6 +9,7 @@ mod links;
 mod notes;
 mod stage;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::{OptionalExtension, Row, params};
@@ -40,9 +41,9 @@ CREATE TABLE IF NOT EXISTS restore_have(
   current INTEGER NOT NULL,       -- 1: what the source had when it was last looked at
   mtime INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
   tried INTEGER NOT NULL,         -- 1: it is no good
-  PRIMARY KEY(volume, key)
+  PRIMARY KEY(want, volume, key)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS restore_have_want ON restore_have(want);
+CREATE UNIQUE INDEX IF NOT EXISTS restore_have_key ON restore_have(volume, key);
 CREATE TABLE IF NOT EXISTS restore_dir(
   path BLOB PRIMARY KEY,
   mode INTEGER, uid INTEGER, gid INTEGER, mtime INTEGER, mtime_ns INTEGER,
@@ -62,11 +63,6 @@ CREATE TABLE IF NOT EXISTS restore_link(
 CREATE INDEX IF NOT EXISTS restore_groups ON placement(volume, link) WHERE link IS NOT NULL;
 CREATE INDEX IF NOT EXISTS restore_same_files ON placement(same_file) WHERE same_file IS NOT NULL;
 ";
-
-/// SQL: the copies that still come into question, each with its rank among those of its entry (1: the best).
-const LIVE: &str = "SELECT h.want, h.volume, rank() OVER (PARTITION BY h.want ORDER BY h.current DESC, \
-    h.mtime DESC, h.mtime_ns DESC) AS place FROM restore_have h JOIN restore_want w ON w.id = h.want \
-    WHERE h.tried = 0 AND w.state = 0 AND w.leaf = 1";
 
 /// SQL: the bytes of all files. As a floating-point number, because a drive may claim any size, and a sum of
 /// integers that is too large is an error.
@@ -90,7 +86,7 @@ pub struct Staged {
 }
 
 /// Entries whose best version is on the same volumes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Group {
     /// The volumes, each of which holds all of these entries; rising.
     pub volumes: Vec<u32>,
@@ -135,27 +131,44 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// What is still wanted, by the volumes that hold its best version.
+    /// What is still wanted, by the volumes that hold its best version; in the order of their numbers.
     ///
     /// # Errors
     /// What SQLite answers.
     pub fn restore_groups(&self) -> Result<Vec<Group>> {
-        let mut stmt = self.conn.prepare(&format!(
-            "SELECT vols, count(*), count(*) FILTER (WHERE kind = 0), {BYTES} \
-             FROM (SELECT want, group_concat(volume ORDER BY volume) AS vols FROM \
-             (SELECT DISTINCT want, volume FROM ({LIVE}) WHERE place = 1) GROUP BY want) \
-             JOIN restore_want ON id = want GROUP BY vols ORDER BY vols"
-        ))?;
-        let rows = stmt.query_map([], |r| {
-            let volumes: String = r.get(0)?;
-            Ok(Group {
-                volumes: volumes.split(',').filter_map(|v| v.parse().ok()).collect(),
-                entries: count(r, 1)?,
-                files: count(r, 2)?,
-                bytes: bytes(r, 3)?,
-            })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        // One pass in the order of the table: sorted and ranked by SQLite it takes several times as long.
+        let mut stmt = self.conn.prepare(
+            "SELECT h.want, h.volume, h.current, h.mtime, h.mtime_ns, w.kind, w.size FROM restore_have h \
+             CROSS JOIN restore_want w ON w.id = h.want WHERE h.tried = 0 AND w.state = 0 AND w.leaf = 1 \
+             ORDER BY h.want",
+        )?;
+        let mut rows = stmt.query([])?;
+        let mut groups: BTreeMap<Vec<u32>, Group> = BTreeMap::new();
+        let mut best: Option<Best> = None;
+        while let Some(r) = rows.next()? {
+            let (want, volume): (i64, u32) = (r.get(0)?, r.get(1)?);
+            let rank: Rank = (r.get(2)?, r.get(3)?, r.get(4)?);
+            match &mut best {
+                Some(one) if one.want == want => one.other(volume, rank),
+                _ => {
+                    let next = Best {
+                        want,
+                        rank,
+                        volumes: vec![volume],
+                        is_file: r.get::<_, i64>(5)? == 0,
+                        size: r.get::<_, i64>(6)?,
+                    };
+                    if let Some(one) = best.replace(next) {
+                        one.count(&mut groups);
+                    }
+                }
+            }
+        }
+        if let Some(one) = best {
+            one.count(&mut groups);
+        }
+        let named = |(volumes, group)| Group { volumes, ..group };
+        Ok(groups.into_iter().map(named).collect())
     }
 
     /// Wanted entries that were not brought back, in the order of their paths, after `after`: of each its
@@ -291,6 +304,41 @@ impl Catalog {
             .prepare_cached("UPDATE restore_have SET tried = 1 WHERE volume = ?1 AND key = ?2")?
             .execute(params![volume, key])?;
         Ok(())
+    }
+}
+
+/// Of two copies the one with the higher rank is the better one: the source's version, and then the newest.
+type Rank = (i64, i64, i64);
+
+/// The best copies of an entry that have been met.
+struct Best {
+    want: i64,
+    rank: Rank,
+    volumes: Vec<u32>,
+    is_file: bool,
+    size: i64,
+}
+
+impl Best {
+    /// Another copy; they come by their volumes, rising.
+    fn other(&mut self, volume: u32, rank: Rank) {
+        if rank > self.rank {
+            self.rank = rank;
+            self.volumes.clear();
+        }
+        if rank == self.rank && self.volumes.last() != Some(&volume) {
+            self.volumes.push(volume);
+        }
+    }
+
+    fn count(self, groups: &mut BTreeMap<Vec<u32>, Group>) {
+        let group = groups.entry(self.volumes).or_default();
+        group.entries += 1;
+        if self.is_file {
+            group.files += 1;
+            // A drive may claim any size.
+            group.bytes = group.bytes.saturating_add(self.size.max(0) as u64);
+        }
     }
 }
 

@@ -89,6 +89,7 @@ pub fn restore_drive(
         let message = "another file system is mounted there than a moment ago";
         return Err(Error::new(Code::DriveChanged, "reading", message).with_path(from.path));
     }
+    target.begin_drive();
     let ends = Ends::new(from.path, root, target, options, cancel, progress)?;
     std::thread::scope(|scope| {
         let (pool, threads) = Pool::start(scope, &ends, options.copiers)?;
@@ -175,7 +176,7 @@ impl<'a> Restorer<'a> {
                         self.entry(placed, key, wanted)?;
                     }
                     self.above.extend(above);
-                    while let Some(done) = self.pool.next(Duration::ZERO)? {
+                    while let Some(done) = self.pool.ready() {
                         self.take(done)?;
                     }
                     self.commit_if_due()?;

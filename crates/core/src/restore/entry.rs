@@ -35,7 +35,15 @@ impl Restorer<'_> {
         let item = &placed.item;
         let (parent, name) = split(&wanted.path);
         let dir = self.parent(parent)?;
-        let way = self.way(dir.as_fd(), name, item, wanted.delivered)?;
+        // Should somebody put something there meanwhile, it is met when the entry gets its name.
+        let way = match self.target.is_fresh(parent) {
+            true => Way::Make {
+                name: name.to_vec(),
+                replace: false,
+                beside: false,
+            },
+            false => self.way(dir.as_fd(), name, item, wanted.delivered)?,
+        };
         let (name, replace, beside) = match way {
             Way::Make {
                 name,

@@ -131,20 +131,28 @@ impl Pool {
         self.in_flight
     }
 
+    /// A result that is there; `None` when none is.
+    pub fn ready(&mut self) -> Option<Done> {
+        let done = self.done.try_recv().ok()?;
+        Some(self.back(done))
+    }
+
     /// Waits for a result, up to `timeout`; `None` when none came or none is due.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Done>> {
         if self.in_flight == 0 {
             return Ok(None);
         }
         match self.done.recv_timeout(timeout) {
-            Ok(done) => {
-                self.in_flight -= 1;
-                self.weight -= done.0.weight();
-                Ok(Some(done))
-            }
+            Ok(done) => Ok(Some(self.back(done))),
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => Err(dead()),
         }
+    }
+
+    fn back(&mut self, done: Done) -> Done {
+        self.in_flight -= 1;
+        self.weight -= done.0.weight();
+        done
     }
 
     /// Nothing more is handed out: the copiers end when they have done what they have. What is yielded is what

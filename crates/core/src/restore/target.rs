@@ -54,6 +54,8 @@ pub struct Target {
     pub(super) window: i64,
     /// The directory that was opened last, by its path.
     last: Option<(Vec<u8>, Arc<OwnedFd>)>,
+    /// Directories that were made while the drive in hand is read, each in the one before it.
+    fresh: Vec<Vec<u8>>,
 }
 
 impl Target {
@@ -95,6 +97,7 @@ impl Target {
             next: 0,
             window: 0,
             last: None,
+            fresh: Vec::new(),
         };
         target.window = target.time_step()?;
         Ok(target)
@@ -296,7 +299,32 @@ impl Target {
             let _ = sys::unlink(self.tmp.as_fd(), &temp, true);
             return Err(blocked(e, &path));
         }
+        self.leave_fresh(rel);
+        self.fresh.push(rel.to_vec());
         Ok(fd)
+    }
+
+    /// Whether a directory was made while the drive in hand is read: nothing is in it but what came from there. It may
+    /// answer no though it was.
+    pub(super) fn is_fresh(&mut self, rel: &[u8]) -> bool {
+        self.leave_fresh(rel);
+        self.fresh.last().is_some_and(|path| path == rel)
+    }
+
+    /// Forgets the fresh directories that `rel` is neither nor lies in.
+    fn leave_fresh(&mut self, rel: &[u8]) {
+        let holds = |dir: &Vec<u8>| {
+            let below = rel.strip_prefix(dir.as_slice());
+            below.is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        };
+        while self.fresh.last().is_some_and(|dir| !holds(dir)) {
+            self.fresh.pop();
+        }
+    }
+
+    /// What is there from now on counts, whoever has put it there.
+    pub(super) fn begin_drive(&mut self) {
+        self.fresh.clear();
     }
 
     /// Does something in a directory; where that is forbidden and the directory is one that this restore is to

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::super::Catalog;
 use super::super::query::{Hit, Standing};
@@ -149,25 +149,19 @@ impl Catalog {
         if waits && best.kind != Kind::Dir {
             staged.outdated += 1;
         }
-        let delivered: Option<(i64, Option<i64>, Option<u32>)> = self
-            .conn
-            .prepare_cached("SELECT state, mtime, mtime_ns FROM restore_want WHERE path = ?1")?
-            .query_row([path], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
-            .optional()?;
-        let newer = matches!(delivered, Some((1, Some(sec), Some(nsec)))
-            if best.kind != Kind::Dir && (sec, nsec) < (best.mtime.sec, best.mtime.nsec));
         let whole = first.part.as_ref().map(|_| Part::whole(path));
-        let id: i64 = self
+        let (kind, size) = (best.kind as u8, best.size as i64);
+        let is_new = self
             .conn
             .prepare_cached(
-                "INSERT INTO restore_want(path, kind, size, leaf, state, whole) VALUES(?1, ?2, ?3, 1, 0, ?5) \
-                 ON CONFLICT(path) DO UPDATE SET kind = ?2, size = ?3, whole = ?5, \
-                 state = CASE WHEN ?4 THEN 0 ELSE state END RETURNING id",
+                "INSERT OR IGNORE INTO restore_want(path, kind, size, leaf, state, whole) \
+                 VALUES(?1, ?2, ?3, 1, 0, ?4)",
             )?
-            .query_row(
-                params![path, best.kind as u8, best.size as i64, newer, whole],
-                |r| r.get(0),
-            )?;
+            .execute(params![path, kind, size, whole])?;
+        let id = match is_new {
+            0 => self.stage_again(path, best, whole)?,
+            _ => self.conn.last_insert_rowid(),
+        };
         let mut insert = self.conn.prepare_cached(
             "INSERT OR IGNORE INTO restore_have VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0)",
         )?;
@@ -185,6 +179,24 @@ impl Catalog {
             insert.execute(params![hit.volume, key, id, current, mtime.sec, mtime.nsec])?;
         }
         Ok(())
+    }
+
+    /// An entry that is in the work list already; its number. What has been delivered is wanted anew where `best` is
+    /// newer.
+    fn stage_again(&self, path: &[u8], best: &Hit, whole: Option<&[u8]>) -> Result<i64> {
+        let (id, state, sec, nsec): (i64, i64, Option<i64>, Option<u32>) = self
+            .conn
+            .prepare_cached("SELECT id, state, mtime, mtime_ns FROM restore_want WHERE path = ?1")?
+            .query_row([path], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
+        let newer = matches!((state, sec, nsec), (1, Some(sec), Some(nsec))
+            if best.kind != Kind::Dir && (sec, nsec) < (best.mtime.sec, best.mtime.nsec));
+        self.conn
+            .prepare_cached(
+                "UPDATE restore_want SET kind = ?2, size = ?3, whole = ?5, \
+                 state = CASE WHEN ?4 THEN 0 ELSE state END WHERE id = ?1",
+            )?
+            .execute(params![id, best.kind as u8, best.size as i64, newer, whole])?;
+        Ok(id)
     }
 
     /// Whether something that is in the source stands where an entry that has gone from it was.
