@@ -14,8 +14,8 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::copy::open_sources;
 use super::drive::split;
-use super::file::SourceRoot;
 use super::hash::BLOCK;
+use super::work::SourceRoot;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::content::Means;

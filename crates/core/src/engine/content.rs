@@ -9,8 +9,9 @@ use std::sync::PoisonError;
 
 use rustix::io::{Errno, retry_on_intr};
 
-use super::file::{Copier, Fail, Work};
+use super::file::Copier;
 use super::hash::{BLOCK, HashThread};
+use super::work::{Fail, Work};
 use crate::cancel::CancelToken;
 use crate::digest::Hasher;
 use crate::error::{Error, IoContext, Result};

@@ -14,9 +14,10 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 
 use super::drive::Drive;
-use super::file::{Copier, Made, SourceRoot, Work};
+use super::file::Copier;
 use super::namer::Namer;
 use super::pool::{IN_FLIGHT, Inline, Pool};
+use super::work::{Made, SourceRoot, Work};
 use super::writer::Writer;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;

@@ -21,7 +21,8 @@ use before::SameFiles;
 
 use super::dirs::open_or_make;
 use super::drive::{Drive, join, split};
-use super::file::{TempDir, Work, target_fault};
+use super::file::target_fault;
+use super::work::{TempDir, Work};
 use crate::catalog::Catalog;
 use crate::catalog::place::Key;
 use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};

@@ -50,4 +50,5 @@ pub mod spool;
 pub mod starthere;
 mod sumsfile;
 pub(crate) mod times;
+pub mod work;
 mod writer;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::file::{Copier, Made, Work};
+use super::file::Copier;
+use super::work::{Made, Work};
 use crate::error::{Code, Error, Result};
 
 /// Work that is handed out and not yet back.

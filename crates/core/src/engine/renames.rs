@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::copy::open_sources;
 use super::drive::split;
-use super::file::SourceRoot;
+use super::work::SourceRoot;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::order::Row;

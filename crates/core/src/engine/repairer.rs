@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::drive::{join, split};
 use super::epoch::{Committer, Flushed, Ready};
-use super::file::{Copier, How, Made, SourceRoot, Work, target_fault};
+use super::file::{Copier, target_fault};
 use super::look::{Now, free_bytes, look, read_back, touch};
 use super::origin::{Origins, Source, meta_of};
 use super::part::Range;
 use super::repair::Repaired;
+use super::work::{How, Made, SourceRoot, Work};
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::findings::Found;

@@ -9,8 +9,9 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::drive::split;
-use super::file::{Copier, Fail, Loss, Made, Work, item};
+use super::file::{Copier, Loss};
 use super::times::is_kept;
+use super::work::{Fail, Made, Work, item};
 use crate::error::IoContext;
 use crate::format::extra::{Extra, Xattr};
 use crate::format::item::Item;

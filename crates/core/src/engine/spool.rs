@@ -16,8 +16,8 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::content::write_all;
 use super::drive::{join, split};
-use super::file::SourceRoot;
 use super::repair::{Origin, open_other};
+use super::work::SourceRoot;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::findings::Found;

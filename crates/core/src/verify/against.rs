@@ -20,7 +20,7 @@ use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::engine::copy::open_sources;
 use crate::engine::drive::names_in;
-use crate::engine::file::SourceRoot;
+use crate::engine::work::SourceRoot;
 use crate::error::{Code, Error, Result};
 use crate::format::item::Algorithm;
 use crate::format::part::Part;
