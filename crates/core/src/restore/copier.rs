@@ -51,8 +51,6 @@ pub(super) struct Ends<'a> {
     pub tells_holes: bool,
     /// Where the destination is.
     pub target: Vec<u8>,
-    /// Where files are in work there.
-    pub tmp: OwnedFd,
     /// What is bad of a copy stays in its temp file.
     pub keep_bad: bool,
     /// Held while a larger file is read, where only one of them may be at a time.
@@ -66,8 +64,6 @@ pub(super) struct Ends<'a> {
 }
 
 impl<'a> Ends<'a> {
-    /// # Errors
-    /// `Code::Io` where the private place of the destination cannot be opened once more.
     pub fn new(
         drive: &'a [u8],
         root: OwnedFd,
@@ -75,15 +71,12 @@ impl<'a> Ends<'a> {
         options: &Options,
         cancel: &'a CancelToken,
         progress: &'a Progress,
-    ) -> Result<Self> {
-        let tmp = sys::open_dir_beneath(target.tmp.as_fd(), b"", true)
-            .at("opening the directory for files in work in", &target.path)?;
-        Ok(Ends {
+    ) -> Self {
+        Ends {
             drive,
             tells_holes: sys::file_system_kind(root.as_fd()).trusts_holes(),
             root,
             target: target.path.clone(),
-            tmp,
             keep_bad: options.keep_bad,
             large_turn: options.one_large.then(Mutex::default),
             ended: AtomicBool::new(false),
@@ -91,7 +84,7 @@ impl<'a> Ends<'a> {
             egid: rustix::process::getegid().as_raw(),
             cancel,
             progress,
-        })
+        }
     }
 
     /// A path on the drive in full, for messages.

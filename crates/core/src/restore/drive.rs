@@ -90,7 +90,7 @@ pub fn restore_drive(
         return Err(Error::new(Code::DriveChanged, "reading", message).with_path(from.path));
     }
     target.begin_drive();
-    let ends = Ends::new(from.path, root, target, options, cancel, progress)?;
+    let ends = Ends::new(from.path, root, target, options, cancel, progress);
     std::thread::scope(|scope| {
         let (pool, threads) = Pool::start(scope, &ends, options.copiers)?;
         let mut restorer = Restorer {
@@ -275,7 +275,7 @@ impl<'a> Restorer<'a> {
         let (key, path, id) = (&job.key, &job.wanted.path, job.wanted.id);
         let made = match made {
             Ok(linked) => self.made(&job, linked),
-            Err(Fail::Kept(e)) => match self.keep_corrupt(job.temp, path) {
+            Err(Fail::Kept(e)) => match self.keep_corrupt(&job.temp, path) {
                 Ok(()) => Err(Fail::Kept(e)),
                 Err(fail) => Err(fail),
             },
@@ -288,7 +288,7 @@ impl<'a> Restorer<'a> {
     }
 
     fn made(&mut self, job: &Job, linked: bool) -> Result<(), Fail> {
-        self.note_group(&job.group, &job.placed, &job.dest, Some(job.temp), linked)?;
+        self.note_group(&job.group, &job.placed, &job.dest, Some(&job.temp), linked)?;
         self.pend(job)
     }
 

@@ -7,6 +7,7 @@ use super::drive::Restorer;
 use super::existing::{Way, in_the_way};
 use super::pool::Job;
 use super::put::Pending;
+use super::workplace::Temp;
 use crate::catalog::place::Placed;
 use crate::catalog::restore::{NameOf, Wanted};
 use crate::engine::drive::{join, split};
@@ -79,7 +80,7 @@ impl Restorer<'_> {
                 Some(temp) => temp,
                 None => {
                     to_copy = true;
-                    self.target.number()
+                    self.target.temp().map_err(Fail::Target)?
                 }
             },
             Kind::Symlink => self.symlink(item)?,
@@ -118,7 +119,7 @@ impl Restorer<'_> {
         self.pending_names += job.dest.len() + job.wanted.path.len();
         self.pending.push(Pending {
             id: job.wanted.id,
-            temp: job.temp,
+            temp: Some(job.temp.clone()),
             dest: job.dest.clone(),
             replace: job.replace,
             beside: job.beside,
@@ -132,18 +133,18 @@ impl Restorer<'_> {
     }
 
     /// Leaves a copy that is no good to be put beside the place of the good one, for its owner alone.
-    pub(super) fn keep_corrupt(&mut self, temp: u64, dest: &[u8]) -> Result<(), Fail> {
+    pub(super) fn keep_corrupt(&mut self, temp: &Temp, dest: &[u8]) -> Result<(), Fail> {
         let (parent, name) = split(dest);
         let dir = self.parent(parent)?;
         let Some(name) = self.corrupt_name(dir.as_fd(), name)? else {
-            self.target.drop_temp(temp);
+            temp.remove();
             return Ok(());
         };
         let dest = join(parent, &name);
         self.pending_names += dest.len();
         self.pending.push(Pending {
             id: 0,
-            temp,
+            temp: Some(temp.clone()),
             dest,
             replace: false,
             beside: false,

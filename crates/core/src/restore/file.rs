@@ -11,7 +11,6 @@ use rustix::io::retry_on_intr;
 
 use super::copier::{Copier, Fail, bad};
 use super::pool::Job;
-use super::target::temp_name;
 use crate::engine::content::{CLAIM_FROM, SMALL, WRITE_BACK_EVERY, is_zero, write_all};
 use crate::engine::hash::{BLOCK, HashThread};
 use crate::error::{Code, Error, IoContext};
@@ -42,8 +41,7 @@ impl Copier<'_> {
         if wrong_size && (!self.ends.keep_bad || meta.size > item.size) {
             return Err(Fail::Copy(bad(&path, "it has another size than recorded")));
         }
-        let (tmp, temp) = (&self.ends.tmp, temp_name(job.temp));
-        let to = sys::create_new(tmp.as_fd(), &temp)
+        let to = sys::create_new(job.temp.dir.as_fd(), &job.temp.name)
             .at("creating a file in", &self.ends.target)
             .map_err(Fail::Target)?;
         let result = self
@@ -57,7 +55,7 @@ impl Copier<'_> {
             Ok(()) => Ok(meta.nlink > 1 || !self.ends.tells_holes || item.link.is_some()),
             Err(Fail::Copy(e)) if self.ends.keep_bad => Err(Fail::Kept(e)),
             Err(e) => {
-                let _ = sys::unlink(tmp.as_fd(), &temp, false);
+                job.temp.remove();
                 Err(e)
             }
         }

@@ -4,15 +4,15 @@
 //! that the manifests have for it ([`crate::format::samefile`]), on whatever drives the names lie; and by the links
 //! on one drive. None of them is believed alone: only what has the same size and digest is the same file.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, linkat};
 use rustix::io::Errno;
 
 use super::copier::Fail;
 use super::drive::Restorer;
 use super::existing::Way;
-use super::target::temp_name;
+use super::workplace::Temp;
 use crate::catalog::place::Placed;
 use crate::catalog::restore::{InSource, LinkedTo, NameGroup as Group, NameOf};
 use crate::engine::drive::split;
@@ -24,7 +24,7 @@ use crate::sys;
 impl Restorer<'_> {
     /// Another name for a file that is in the destination, or about to be. `None`: there is none, or it is not
     /// the same by what was recorded, or can have no more names; then it is a file by itself.
-    pub(super) fn link(&mut self, group: &NameOf, placed: &Placed) -> Result<Option<u64>, Fail> {
+    pub(super) fn link(&mut self, group: &NameOf, placed: &Placed) -> Result<Option<Temp>, Fail> {
         let item = &placed.item;
         // A record may say anything: only what has the same content is the same file.
         let Some(digest) = item.digest.map(|d| d.bytes) else {
@@ -53,28 +53,21 @@ impl Restorer<'_> {
                 None => return Ok(None),
             },
         };
-        let temp = self.target.number();
-        let name = temp_name(temp);
+        let temp = self.target.temp().map_err(Fail::Target)?;
+        let as_name = |dir: &OwnedFd, name: &[u8]| {
+            linkat(dir, name, &temp.dir, &*temp.name, AtFlags::empty())
+        };
         let linked = match to.temp {
-            Some(first) => rustix::fs::linkat(
-                &self.target.tmp,
-                temp_name(first).as_slice(),
-                &self.target.tmp,
-                name.as_slice(),
-                AtFlags::empty(),
-            ),
+            Some(first) => match self.target.find_temp(first) {
+                Some(first) => as_name(&first.dir, &first.name),
+                None => return Ok(None),
+            },
             None => {
                 let (parent, first) = split(&to.dest);
                 let Some(dir) = self.target.open_dir(parent).map_err(Fail::Target)? else {
                     return Ok(None);
                 };
-                rustix::fs::linkat(
-                    &dir,
-                    first,
-                    &self.target.tmp,
-                    name.as_slice(),
-                    AtFlags::empty(),
-                )
+                as_name(&dir, first)
             }
         };
         match linked {
@@ -90,7 +83,7 @@ impl Restorer<'_> {
                     .map_err(Fail::Target);
             }
         }
-        let found = sys::stat_at(self.target.tmp.as_fd(), &name)
+        let found = sys::stat_at(temp.dir.as_fd(), &temp.name)
             .at("looking at", &self.target.path)
             .map_err(Fail::Target)?;
         if found.kind == Kind::File
@@ -100,7 +93,7 @@ impl Restorer<'_> {
             return Ok(Some(temp));
         }
         // Somebody changed it meanwhile.
-        self.target.drop_temp(temp);
+        temp.remove();
         Ok(None)
     }
 
@@ -181,7 +174,7 @@ impl Restorer<'_> {
         group: &NameOf,
         placed: &Placed,
         dest: &[u8],
-        temp: Option<u64>,
+        temp: Option<&Temp>,
         linked: bool,
     ) -> Result<(), Fail> {
         if !linked && placed.item.link.is_none() && group.by.len() < 2 {
@@ -189,7 +182,13 @@ impl Restorer<'_> {
         }
         for by in &group.by {
             self.catalog
-                .restore_note_link(by, group.file, &placed.item, dest, temp)
+                .restore_note_link(
+                    by,
+                    group.file,
+                    &placed.item,
+                    dest,
+                    temp.map(|temp| temp.number),
+                )
                 .map_err(Fail::Target)?;
         }
         Ok(())

@@ -22,6 +22,7 @@ mod pool;
 mod put;
 mod special;
 pub mod target;
+mod workplace;
 
 /// What becomes of something that stands where an entry is to go and is not the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -189,7 +189,7 @@ impl Restorer<'_> {
         self.pending_names += 2 * path.len();
         self.pending.push(Pending {
             id: wanted.id,
-            temp: 0,
+            temp: None,
             dest: path.to_vec(),
             replace: false,
             beside: false,
@@ -375,7 +375,7 @@ impl Restorer<'_> {
         sys::close(fd).at("closing", &path).map_err(Fail::Target)?;
         let own = self.target.own();
         self.target
-            .with_access(self.catalog, dir.as_fd(), parent, &mut |_| {
+            .with_access(self.catalog, dir.as_fd(), parent, &mut || {
                 sys::rename(own, own_name, dir.as_fd(), &name, replace)
             })
             .at("giving its name to", &path)

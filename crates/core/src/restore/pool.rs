@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::Outcome;
 use super::copier::{Copier, Ends, Fail};
+use super::workplace::Temp;
 use crate::catalog::place::Placed;
 use crate::catalog::restore::{NameOf, Wanted};
 use crate::error::{Code, Error, Result};
@@ -36,8 +37,8 @@ pub(super) struct Job {
     pub beside: bool,
     /// By what other names of it are found.
     pub group: NameOf,
-    /// The number of its temp file.
-    pub temp: u64,
+    /// Its temp file.
+    pub temp: Temp,
 }
 
 impl Job {

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::copier::Fail;
 use super::drive::Restorer;
 use super::existing::in_the_way;
-use super::target::temp_name;
+use super::workplace::Temp;
 use crate::engine::drive::{join, split};
 use crate::error::{Code, Error, Result};
 use crate::format::item::Item;
@@ -31,8 +31,8 @@ const MOST_NAMES: usize = 8 << 20;
 pub(super) struct Pending {
     /// Which wanted entry it is.
     pub id: i64,
-    /// The number of its temp file.
-    pub temp: u64,
+    /// Where it is until then; a part is in its place already.
+    pub temp: Option<Temp>,
     /// The path that it gets.
     pub dest: Vec<u8>,
     /// Something stands there that is to go.
@@ -78,7 +78,7 @@ impl Restorer<'_> {
             match self.put(&one) {
                 Ok(()) => self.count(&one)?,
                 Err(e) => {
-                    self.target.drop_temp(one.temp);
+                    one.temp.iter().for_each(Temp::remove);
                     self.catalog.restore_forget_link(&one.dest)?;
                     self.catalog.restore_forget_flags(&one.dest)?;
                     if one.id != 0 {
@@ -92,6 +92,7 @@ impl Restorer<'_> {
                 }
             }
         }
+        self.target.tidy();
         self.catalog.restore_links_named()?;
         self.catalog.commit()?;
         self.catalog.begin()
@@ -101,11 +102,13 @@ impl Restorer<'_> {
         let (parent, name) = split(&one.dest);
         let path = join(&self.target.path, &one.dest);
         let dir = self.parent(parent).map_err(Fail::into_error)?;
-        let temp = temp_name(one.temp);
+        let Some(temp) = &one.temp else {
+            return Ok(());
+        };
         let renamed = self
             .target
-            .with_access(self.catalog, dir.as_fd(), parent, &mut |tmp| {
-                sys::rename(tmp, &temp, dir.as_fd(), name, one.replace)
+            .with_access(self.catalog, dir.as_fd(), parent, &mut || {
+                sys::rename(temp.dir.as_fd(), &temp.name, dir.as_fd(), name, one.replace)
             });
         renamed.map_err(|e| {
             let errno = e.raw_os_error().map(Errno::from_raw_os_error);
@@ -119,7 +122,7 @@ impl Restorer<'_> {
         })?;
         // Two names of one file: rename(2) does nothing then and leaves both.
         if one.replace {
-            self.target.drop_temp(one.temp);
+            temp.remove();
         }
         Ok(())
     }

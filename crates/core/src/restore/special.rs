@@ -8,13 +8,13 @@ use rustix::io::Errno;
 
 use super::copier::Fail;
 use super::drive::Restorer;
-use super::target::temp_name;
+use super::workplace::Temp;
 use crate::error::{Code, Error, IoContext};
 use crate::format::item::Item;
 use crate::sys::{self, On};
 
 impl Restorer<'_> {
-    pub(super) fn symlink(&mut self, item: &Item) -> Result<u64, Fail> {
+    pub(super) fn symlink(&mut self, item: &Item) -> Result<Temp, Fail> {
         let path = self.ends.on_drive(item.on_drive());
         let Some(target) = &item.target else {
             let message = "nothing is recorded of where it leads";
@@ -22,39 +22,34 @@ impl Restorer<'_> {
                 Error::new(Code::BadFormat, "restoring", message).with_path(&path),
             ));
         };
-        let temp = self.target.number();
-        rustix::fs::symlinkat(
-            target.as_slice(),
-            &self.target.tmp,
-            temp_name(temp).as_slice(),
-        )
-        .at("making the symlink in", &self.target.path)
-        .map_err(Fail::Target)?;
-        self.dress_name(item, temp, false)?;
+        let temp = self.target.temp().map_err(Fail::Target)?;
+        rustix::fs::symlinkat(target.as_slice(), &temp.dir, temp.name.as_slice())
+            .at("making the symlink in", &self.target.path)
+            .map_err(Fail::Target)?;
+        self.dress_name(item, &temp, false)?;
         Ok(temp)
     }
 
     /// A fifo, socket or device; `None`: whoever runs this may not make it.
-    pub(super) fn node(&mut self, item: &Item) -> Result<Option<u64>, Fail> {
-        let temp = self.target.number();
+    pub(super) fn node(&mut self, item: &Item) -> Result<Option<Temp>, Fail> {
+        let temp = self.target.temp().map_err(Fail::Target)?;
         let rdev = item
             .rdev
             .map_or(0, |(major, minor)| sys::make_device(major, minor));
-        let made = sys::make_node(self.target.tmp.as_fd(), &temp_name(temp), item.kind, rdev);
+        let made = sys::make_node(temp.dir.as_fd(), &temp.name, item.kind, rdev);
         if item.rdev.is_some() && made == Err(Errno::PERM) {
             return Ok(None);
         }
         made.at("making", &self.target.path).map_err(Fail::Target)?;
-        self.dress_name(item, temp, true)?;
+        self.dress_name(item, &temp, true)?;
         Ok(Some(temp))
     }
 
     /// Owner, mode and times of something that must not be opened.
-    fn dress_name(&mut self, item: &Item, temp: u64, mode: bool) -> Result<(), Fail> {
-        let name = temp_name(temp);
+    fn dress_name(&mut self, item: &Item, temp: &Temp, mode: bool) -> Result<(), Fail> {
+        let (dir, name) = (&temp.dir, &temp.name);
         let mut kept = true;
         let mut set = || -> io::Result<bool> {
-            let dir = &self.target.tmp;
             let mut owned = true;
             if (item.uid, item.gid) != (self.ends.euid, self.ends.egid) {
                 let uid = rustix::fs::Uid::from_raw(item.uid);
@@ -68,13 +63,13 @@ impl Restorer<'_> {
                 };
             }
             if let Some(extra) = &item.extra {
-                let on = On::Name(dir.as_fd(), &name);
+                let on = On::Name(dir.as_fd(), name);
                 kept = sys::write_xattrs(on, &extra.xattrs, true).is_none();
             }
             if mode {
                 // Made by us in a directory that nobody else can enter: it is no symlink.
                 let mode = if owned { item.mode } else { item.mode & 0o1777 };
-                sys::set_new_mode(dir.as_fd(), &name, mode)?;
+                sys::set_new_mode(dir.as_fd(), name, mode)?;
             }
             let times = sys::timestamps(item.mtime);
             rustix::fs::utimensat(dir, name.as_slice(), &times, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -87,7 +82,7 @@ impl Restorer<'_> {
                 Ok(())
             }
             Err(e) => {
-                self.target.drop_temp(temp);
+                temp.remove();
                 Err(Fail::Target(e))
             }
         }

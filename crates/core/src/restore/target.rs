@@ -14,6 +14,7 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, Mode, flock};
 use rustix::io::Errno;
 
+use super::workplace::{Temp, Workplace, clear};
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::engine::drive::{OWN, join, split};
@@ -46,10 +47,9 @@ pub struct Target {
     made_own: bool,
     place: Vec<u8>,
     /// Where files are in work; locked.
-    pub(super) tmp: OwnedFd,
+    work: Workplace,
     /// `None` once the place is cleared away.
     notes: Option<File>,
-    next: u64,
     /// Seconds by which equal times may differ: its file system keeps no better ones.
     pub(super) window: i64,
     /// The directory that was opened last, by its path.
@@ -92,9 +92,8 @@ impl Target {
             own,
             made_own,
             place,
-            tmp,
+            work: Workplace::new(tmp, place_path),
             notes: Some(File::from(notes)),
-            next: 0,
             window: 0,
             last: None,
             fresh: Vec::new(),
@@ -180,7 +179,9 @@ impl Target {
 
     /// What the file system makes of a time: the seconds by which equal ones may differ.
     fn time_step(&mut self) -> Result<i64> {
-        let (fd, number) = self.create()?;
+        let temp = self.temp()?;
+        let fd =
+            sys::create_new(temp.dir.as_fd(), &temp.name).at("creating a file in", &self.path)?;
         let odd = Time {
             sec: 1_700_000_001,
             nsec: 123_456_789,
@@ -190,27 +191,26 @@ impl Target {
             .and_then(|()| sys::stat_fd(fd.as_fd()))
             .is_ok_and(|meta| meta.mtime == odd);
         drop(fd);
-        self.drop_temp(number);
+        temp.remove();
         Ok(if kept { 0 } else { COARSE })
     }
 
-    /// A new file in the private place, for its owner alone, and its number.
-    pub(super) fn create(&mut self) -> Result<(OwnedFd, u64)> {
-        let number = self.number();
-        let fd = sys::create_new(self.tmp.as_fd(), &temp_name(number))
-            .at("creating a file in", &self.path)?;
-        Ok((fd, number))
+    /// A place for something in work.
+    ///
+    /// # Errors
+    /// `Code::Io`.
+    pub(super) fn temp(&mut self) -> Result<Temp> {
+        self.work.temp()
     }
 
-    /// A number that no file in work has.
-    pub(super) fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
+    /// What is in work under a number.
+    pub(super) fn find_temp(&self, number: u64) -> Option<Temp> {
+        self.work.find(number)
     }
 
-    /// Removes what is in work under a number. That it can't be removed is no news: the whole place goes.
-    pub(super) fn drop_temp(&self, number: u64) {
-        let _ = sys::unlink(self.tmp.as_fd(), &temp_name(number), false);
+    /// Clears away what the private place does not need any more.
+    pub(super) fn tidy(&mut self) {
+        self.work.tidy();
     }
 
     /// Opens a directory of the destination, if it is there.
@@ -287,16 +287,18 @@ impl Target {
     ) -> Result<OwnedFd> {
         let path = join(&self.path, rel);
         self.note(catalog, rel)?;
-        let temp = temp_name(self.number());
-        sys::make_dir(self.tmp.as_fd(), &temp).at("making", &path)?;
-        let fd = sys::open_dir_beneath(self.tmp.as_fd(), &temp, true).at("opening", &path)?;
+        let Temp {
+            dir, name: temp, ..
+        } = self.temp()?;
+        sys::make_dir(dir.as_fd(), &temp).at("making", &path)?;
+        let fd = sys::open_dir_beneath(dir.as_fd(), &temp, true).at("opening", &path)?;
         attributes(rel, fd.as_fd());
         let name = split(rel).1;
-        let renamed = self.with_access(catalog, above, split(rel).0, &mut |tmp| {
-            sys::rename(tmp, &temp, above, name, false)
+        let renamed = self.with_access(catalog, above, split(rel).0, &mut || {
+            sys::rename(dir.as_fd(), &temp, above, name, false)
         });
         if let Err(e) = renamed {
-            let _ = sys::unlink(self.tmp.as_fd(), &temp, true);
+            let _ = sys::unlink(dir.as_fd(), &temp, true);
             return Err(blocked(e, &path));
         }
         self.leave_fresh(rel);
@@ -334,16 +336,16 @@ impl Target {
         catalog: &Catalog,
         dir: BorrowedFd<'_>,
         rel: &[u8],
-        act: &mut dyn FnMut(BorrowedFd<'_>) -> std::io::Result<()>,
+        act: &mut dyn FnMut() -> std::io::Result<()>,
     ) -> std::io::Result<()> {
-        let first = act(self.tmp.as_fd());
+        let first = act();
         let Err(e) = &first else {
             return first;
         };
         let forbidden = e.kind() == std::io::ErrorKind::PermissionDenied;
         if forbidden && catalog.restore_knows_dir(rel).unwrap_or(false) {
             rustix::fs::fchmod(dir, Mode::from_raw_mode(0o700))?;
-            return act(self.tmp.as_fd());
+            return act();
         }
         first
     }
@@ -371,7 +373,7 @@ impl Target {
         // FUSE keeps a file that is removed while it is open under another name, beside it.
         self.notes = None;
         let path = join(&join(&self.path, OWN), &self.place);
-        clear(self.tmp.as_fd(), &path)?;
+        self.work.clear()?;
         sys::unlink(self.own.as_fd(), &self.place, true).at("removing", &path)?;
         if self.made_own || self.is_empty_own() {
             // Another restore may have its place there.
@@ -390,45 +392,6 @@ impl Target {
         });
         read.is_ok() && !any
     }
-}
-
-/// Removes all that is in a private place: files and empty directories, nothing below them.
-fn clear(dir: BorrowedFd<'_>, path: &[u8]) -> Result<()> {
-    let mut before = Vec::new();
-    loop {
-        let mut names = Vec::new();
-        let again = sys::open_dir_beneath(dir, b"", true).at("opening", path)?;
-        sys::read_names(again.as_fd(), &mut Vec::new(), &mut |name, _, _| {
-            names.push(name.to_bytes().to_vec());
-            names.len() < 10_000
-        })
-        .at("reading", path)?;
-        // What comes back when it is removed ends nothing but this.
-        if names.is_empty() || names == before {
-            return Ok(());
-        }
-        before.clone_from(&names);
-        for name in names {
-            match sys::unlink(dir, &name, false) {
-                Ok(()) => {}
-                Err(e) if is_dir_error(&e) => {
-                    sys::unlink(dir, &name, true).at("removing", &join(path, &name))?;
-                }
-                Err(e) => return Err(e).at("removing", &join(path, &name)),
-            }
-        }
-    }
-}
-
-/// unlink(2) of a directory: EISDIR on Linux, EPERM by POSIX.
-fn is_dir_error(e: &std::io::Error) -> bool {
-    let errno = e.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::ISDIR | Errno::PERM))
-}
-
-/// The name of a file in work.
-pub(super) fn temp_name(number: u64) -> Vec<u8> {
-    number.to_string().into_bytes()
 }
 
 /// An error at a directory of the destination, in words that say what stands in the way.

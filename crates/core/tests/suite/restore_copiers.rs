@@ -168,3 +168,27 @@ fn a_stop_in_the_middle_leaves_whole_files_and_the_next_run_brings_the_rest() {
     restore.finish().unwrap();
     same_union(&lab.source, &[&to]);
 }
+
+#[test]
+fn more_files_than_one_directory_for_files_in_work_holds() {
+    let lab = Lab::in_memory();
+    for n in 0..9_000 {
+        lab.file(&format!("d{}/f{n}", n / 100), b"");
+    }
+    lab.run(&Run::default());
+    let to = lab.dir.path().join("to");
+    let places = || fs::read_dir(to.join(".mvcopy")).unwrap().count();
+    let mut restore = begin(&lab, "broken", &to);
+    let outcome = restore.drive_until(&lab.drive_path(1), 1, &with(3), 8_500);
+    let came = outcome.unwrap().files;
+    // It goes as a killed one does: what it has in work stays.
+    drop(restore);
+    assert_eq!(places(), 1);
+    let mut restore = begin(&lab, "next", &to);
+    assert_eq!(places(), 1, "that of the broken one is cleared away");
+    let outcome = restore.drive(&lab.drive_path(1), 1, &with(3)).unwrap();
+    assert_eq!((outcome.equal, outcome.files), (came, 9_000 - came));
+    restore.finish().unwrap();
+    assert!(!to.join(".mvcopy").exists());
+    same_union(&lab.source, &[&to]);
+}
