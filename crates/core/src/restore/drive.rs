@@ -26,7 +26,7 @@ use crate::error::{Code, Error, FileError, FileFault, IoContext, Result};
 use crate::format::item::{Item, check_path};
 use crate::meta::Kind;
 use crate::progress::Progress;
-use crate::sys::{self};
+use crate::sys;
 
 /// Failures of the destination one after the other, for lack of room or because it fails, that end the run.
 const MOST_FAILURES: u32 = 16;
