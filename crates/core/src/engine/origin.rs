@@ -163,7 +163,7 @@ fn is_absent(e: &std::io::Error) -> bool {
 }
 
 /// The metadata that an item records.
-pub(super) fn meta_of(item: &Item) -> Meta {
+pub(crate) fn meta_of(item: &Item) -> Meta {
     Meta {
         kind: item.kind,
         size: item.size,

@@ -14,6 +14,7 @@ use super::{Options, Outcome};
 use crate::cancel::CancelToken;
 use crate::engine::drive::{join, split};
 use crate::engine::hash::HashThread;
+use crate::engine::origin::meta_of;
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::item::{Algorithm, Item};
 use crate::meta::{Kind, Meta};
@@ -181,25 +182,6 @@ impl<'a> Copier<'a> {
             .map_err(Fail::Target)?;
         self.lost.owners_lost += u64::from(!owned);
         Ok(())
-    }
-}
-
-/// What an entry is to look like.
-fn meta_of(item: &Item) -> Meta {
-    Meta {
-        kind: item.kind,
-        size: item.size,
-        allocated: 0,
-        mtime: item.mtime,
-        mode: item.mode,
-        uid: item.uid,
-        gid: item.gid,
-        dev: 0,
-        ino: 0,
-        nlink: 1,
-        rdev: 0,
-        changed: 0,
-        flags: 0,
     }
 }
 

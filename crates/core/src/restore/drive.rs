@@ -198,7 +198,8 @@ impl<'a> Restorer<'a> {
         self.ends.progress.set_current(&path);
         match self.begin(placed, key, wanted)? {
             Ok(None) => self.well(),
-            Ok(Some(job)) if job.group.by.len() > 1 || job.placed.item.link.is_some() => {
+            // The next of its names is linked to it.
+            Ok(Some(job)) if job.group.tells_others(&job.placed.item) => {
                 let made = self.copier.file(&job);
                 self.take((job, made))
             }
@@ -224,7 +225,7 @@ impl<'a> Restorer<'a> {
             Err(fail) => return Ok(Err(fail)),
         };
         // The file that it is another name of may be with the copiers.
-        if group.by.len() > 1 || placed.item.link.is_some() {
+        if group.tells_others(&placed.item) {
             self.wait_for_all()?;
         }
         // The catalog is a private copy of what drives and hosts have said: its paths are data, too.

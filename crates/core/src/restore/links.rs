@@ -177,7 +177,7 @@ impl Restorer<'_> {
         temp: Option<&Temp>,
         linked: bool,
     ) -> Result<(), Fail> {
-        if !linked && placed.item.link.is_none() && group.by.len() < 2 {
+        if !linked && !group.tells_others(&placed.item) {
             return Ok(());
         }
         for by in &group.by {

@@ -60,6 +60,14 @@ pub struct NameOf {
     pub by: Vec<Group>,
 }
 
+impl NameOf {
+    /// Whether it is recorded, or has been seen by a walk, that the file has other names. The first name of a group may
+    /// say nothing of the others.
+    pub(crate) fn tells_others(&self, item: &Item) -> bool {
+        self.by.len() > 1 || item.link.is_some()
+    }
+}
+
 /// A file that can have further names.
 #[derive(Debug, Clone)]
 pub struct LinkedTo {
