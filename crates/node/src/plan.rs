@@ -1,7 +1,8 @@
 //! Planning over the boundary: a thread hands out pages as typed arrays and takes the answers.
 //!
 //! The planner lives on its own thread with its own connection for as long as the plan is made. Each
-//! step gives the answer for the page before and asks for the next one.
+//! step gives the answer for the page before and asks for the next one, which is made while that answer
+//! is thought of: one page ahead, the first as soon as the plan is begun.
 
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -87,21 +88,21 @@ pub fn start_plan(env: &Env, catalog: &Catalog, run: f64, together: u16) -> Resu
                 let catalog = catalog::Catalog::attach_in_order(&path)?;
                 catalog.begin()?;
                 let mut planner = catalog.planner(run as i64)?.keeping_together(together);
+                let mut next = planner.page(ROWS)?;
                 while let Ok((answer, settle)) = wanted.recv() {
-                    let page = match &answer {
-                        Some(volumes) => planner.answer(volumes),
-                        None => Ok(()),
-                    }
-                    .and_then(|()| planner.page(ROWS));
+                    // The page is on its way before its successor is made.
+                    let page = match answer {
+                        Some(volumes) => planner.answer(&volumes).map(|()| next.take()),
+                        None => Ok(next.take()),
+                    };
                     match page {
                         Ok(Some(page)) => settle(Ok(Some(page))),
                         Ok(None) => {
                             // Nothing is held on the catalog once the owner hears that the plan is
                             // stored: whoever closes it last folds its write-ahead log.
-                            drop(planner);
-                            let committed = catalog.commit();
+                            let stored = planner.finish().and_then(|()| catalog.commit());
                             drop(catalog);
-                            settle(committed.map(|()| None));
+                            settle(stored.map(|()| None));
                             return Ok(());
                         }
                         Err(e) => {
@@ -109,11 +110,12 @@ pub fn start_plan(env: &Env, catalog: &Catalog, run: f64, together: u16) -> Resu
                             return Ok(());
                         }
                     }
+                    next = planner.page(ROWS)?;
                 }
                 Ok(())
             })();
             if let Err(e) = outcome {
-                // It failed before the first page: whoever asks hears why.
+                // It failed while nobody waited: whoever asks hears why.
                 while let Ok((_, settle)) = wanted.recv() {
                     settle(Err(e.clone()));
                 }

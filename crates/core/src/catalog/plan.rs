@@ -5,11 +5,13 @@
 //! other and go to the same volume. A run stays true while the volume is written, because between its
 //! ends every entry that still needs a copy belongs to it.
 
+use std::collections::VecDeque;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Catalog;
 use super::names::odd_path;
-use super::order::{Entries, Ordered, Row, Step};
+use super::order::{Entries, Ordered, Pages, Row, Step, kind_from};
 use super::place::HOLDS;
 use crate::error::{Code, Error, Result};
 use crate::meta::{Kind, Time};
@@ -60,26 +62,98 @@ pub struct Range {
     pub from: u64,
 }
 
-/// Device and inode of a hard-linked file, its size and its time.
-type LinkedVersion = (u64, u64, u64, Time);
+/// A version of a hard-linked file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct LinkedVersion {
+    dev: u64,
+    ino: u64,
+    size: u64,
+    mtime: Time,
+}
 
 /// Hands out pages and takes back the answers.
 pub struct Planner<'c> {
     catalog: &'c Catalog,
     run: i64,
-    entries: Ordered<Entries<'c>>,
+    entries: Ordered<Unplanned<'c>>,
     any_placed: bool,
     /// Where another name is of the hard-linked file that was asked for last, and which version of it that was.
     linked_last: Option<(LinkedVersion, Option<u32>)>,
     /// Directories with so many above them are asked for the volume that holds them; none by default.
     units_at: Option<usize>,
-    /// Sort keys of the rows of the page that was handed out, end to end, and where each ends.
+    /// Of the pages that were handed out and have no answer yet, the first one first.
+    unanswered: VecDeque<Handed>,
+    open: Option<OpenRun>,
+}
+
+/// What is kept of a page until its answer comes.
+#[derive(Debug, Default)]
+struct Handed {
+    /// Sort keys of its rows, end to end, and where each ends.
     keys: Vec<u8>,
     key_ends: Vec<usize>,
-    sizes: Vec<u64>,
-    kinds: Vec<Kind>,
-    open: Option<OpenRun>,
-    finished: bool,
+    /// Bytes of each row that is a file.
+    sizes: Vec<Option<u64>>,
+}
+
+/// What a plan has to know of an entry. Of the catalog's columns it is half: reading them is most of what planning
+/// takes.
+struct PlanRow {
+    dir: i64,
+    name: Vec<u8>,
+    kind: Kind,
+    size: u64,
+    allocated: u64,
+    child: i64,
+    need: i64,
+    /// Of a file with several names.
+    linked: Option<LinkedVersion>,
+}
+
+/// The entries of the sources that are there, as a plan sees them.
+struct Unplanned<'c>(&'c Connection);
+
+impl Pages for Unplanned<'_> {
+    type Row = PlanRow;
+
+    fn page(&self, dir: i64, after: &[u8], inclusive: bool, limit: i64) -> Result<Vec<PlanRow>> {
+        let compare = if inclusive { ">=" } else { ">" };
+        let mut stmt = self.0.prepare_cached(&format!(
+            "SELECT name, kind, size, allocated, child, need, nlink, mtime, mtime_ns, dev, ino FROM entry \
+             WHERE dir = ?1 AND name {compare} ?2 AND gone = 0 ORDER BY name LIMIT ?3"
+        ))?;
+        let rows = stmt.query_map(params![dir, after, limit], |r| {
+            let kind = kind_from(r.get(1)?);
+            let size = r.get::<_, i64>(2)? as u64;
+            let several = kind == Kind::File && r.get::<_, i64>(6)? > 1;
+            let linked = several.then(|| -> rusqlite::Result<LinkedVersion> {
+                Ok(LinkedVersion {
+                    dev: r.get::<_, i64>(9)? as u64,
+                    ino: r.get::<_, i64>(10)? as u64,
+                    size,
+                    mtime: Time {
+                        sec: r.get(7)?,
+                        nsec: r.get(8)?,
+                    },
+                })
+            });
+            Ok(PlanRow {
+                dir,
+                name: r.get(0)?,
+                kind,
+                size,
+                allocated: r.get::<_, i64>(3)? as u64,
+                child: r.get(4)?,
+                need: r.get(5)?,
+                linked: linked.transpose()?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn key<'r>(&self, row: &'r PlanRow) -> (&'r [u8], i64) {
+        (&row.name, row.child)
+    }
 }
 
 struct OpenRun {
@@ -127,16 +201,12 @@ impl Catalog {
         Ok(Planner {
             catalog: self,
             run,
-            entries: Ordered::new(Entries(&self.conn))?,
+            entries: Ordered::new(Unplanned(&self.conn))?,
             any_placed,
             linked_last: None,
             units_at: None,
-            keys: Vec::new(),
-            key_ends: Vec::new(),
-            sizes: Vec::new(),
-            kinds: Vec::new(),
+            unanswered: VecDeque::new(),
             open: None,
-            finished: false,
         })
     }
 
@@ -185,38 +255,32 @@ impl Planner<'_> {
         self
     }
 
-    /// The next page of at most `limit` rows; `None` when all were handed out.
+    /// The next page of at most `limit` rows; `None` when all were handed out. The pages before it may be without
+    /// an answer yet; about as much memory as a page takes is kept for each.
     ///
     /// # Errors
-    /// What SQLite answers; `Code::Internal` when the page before was not answered.
+    /// What SQLite answers.
     pub fn page(&mut self, limit: usize) -> Result<Option<Page>> {
-        if !self.key_ends.is_empty() {
-            return Err(Error::new(
-                Code::Internal,
-                "planning",
-                "the page before has no answer yet",
-            ));
-        }
         let mut page = Page::default();
+        let mut handed = Handed::default();
         while page.count < limit {
             let row = match self.entries.step()? {
                 None => break,
                 Some(Step::Leave) => continue,
                 Some(Step::Entry(row)) => row,
             };
-            self.add(&mut page, &row)?;
+            self.add(&mut page, &mut handed, &row)?;
         }
         if page.count == 0 {
-            self.close_run()?;
-            self.finished = true;
             return Ok(None);
         }
+        self.unanswered.push_back(handed);
         Ok(Some(page))
     }
 
-    fn add(&mut self, page: &mut Page, row: &Row) -> Result<()> {
+    fn add(&mut self, page: &mut Page, handed: &mut Handed, row: &PlanRow) -> Result<()> {
         let needs = row.need == self.run;
-        let is_dir = row.meta.kind == Kind::Dir;
+        let is_dir = row.kind == Kind::Dir;
         let empty = is_dir && self.entries.is_empty_dir();
         // A file that needs nothing is no row: only directories frame the rest.
         if !needs && !is_dir {
@@ -235,12 +299,12 @@ impl Planner<'_> {
             if self.any_placed {
                 home = self.home(row)?;
             }
-            if row.meta.nlink > 1 && row.meta.kind == Kind::File {
-                if let Some(volume) = self.linked_home(row)? {
+            if let Some(version) = row.linked {
+                if let Some(volume) = self.linked_home(version)? {
                     home = (volume, 0);
                     flags |= LINKED;
                 } else {
-                    group = self.group(row)?;
+                    group = self.group(version)?;
                 }
             }
             flags |= odd_path(self.entries.path());
@@ -248,12 +312,12 @@ impl Planner<'_> {
             home = self.home(row)?;
         }
         page.count += 1;
-        page.kind.push(row.meta.kind as u8);
+        page.kind.push(row.kind as u8);
         page.flags.push(flags);
         page.depth
             .push(u16::try_from(self.entries.depth()).unwrap_or(u16::MAX));
-        page.size.push(row.meta.size as f64);
-        page.allocated.push(row.meta.allocated as f64);
+        page.size.push(row.size as f64);
+        page.allocated.push(row.allocated as f64);
         page.name_length
             .push(u16::try_from(row.name.len()).unwrap_or(u16::MAX));
         page.path_length
@@ -262,14 +326,15 @@ impl Planner<'_> {
         page.members.push(group.1);
         page.home.push(home.0);
         page.home_size.push(home.1 as f64);
-        self.keys.extend_from_slice(self.entries.key());
-        self.key_ends.push(self.keys.len());
-        self.sizes.push(row.meta.size);
-        self.kinds.push(row.meta.kind);
+        handed.keys.extend_from_slice(self.entries.key());
+        handed.key_ends.push(handed.keys.len());
+        handed
+            .sizes
+            .push((row.kind == Kind::File).then_some(row.size));
         Ok(())
     }
 
-    fn home(&self, row: &Row) -> Result<(u32, u64)> {
+    fn home(&self, row: &PlanRow) -> Result<(u32, u64)> {
         let mut stmt = self.catalog.conn.prepare_cached(&format!(
             "SELECT p.volume, p.size FROM placement p WHERE p.dir = ?1 AND p.name = ?2 AND {} \
              ORDER BY p.volume LIMIT 1",
@@ -284,39 +349,36 @@ impl Planner<'_> {
     }
 
     /// The volume that holds another name of the file as it is.
-    fn linked_home(&mut self, row: &Row) -> Result<Option<u32>> {
+    fn linked_home(&mut self, version: LinkedVersion) -> Result<Option<u32>> {
         if !self.any_placed {
             return Ok(None);
         }
         // A file may have a hundred thousand names, one after the other.
-        let m = &row.meta;
-        let version = (m.dev, m.ino, m.size, m.mtime);
         if let Some((last, volume)) = self.linked_last
             && last == version
         {
             return Ok(volume);
         }
-        let volume = self.find_linked_home(row)?;
+        let volume = self.find_linked_home(version)?;
         self.linked_last = Some((version, volume));
         Ok(volume)
     }
 
-    fn find_linked_home(&self, row: &Row) -> Result<Option<u32>> {
+    fn find_linked_home(&self, version: LinkedVersion) -> Result<Option<u32>> {
         let other = format!(
             "e.dev = ?1 AND e.ino = ?2 AND e.nlink > 1 AND e.kind = 0 AND {} AND e.gone = 0 AND e.size = ?3 \
              AND e.mtime = ?4 AND e.mtime_ns = ?5 AND p.stored = 1 AND {HOLDS} AND {}",
             self.catalog.is_backed_up(),
             self.catalog.in_use()
         );
-        let m = &row.meta;
         let find = |sql: &str| -> Result<Option<u32>> {
             let mut stmt = self.catalog.conn.prepare_cached(sql)?;
             let numbers = params![
-                m.dev as i64,
-                m.ino as i64,
-                m.size as i64,
-                m.mtime.sec,
-                m.mtime.nsec
+                version.dev as i64,
+                version.ino as i64,
+                version.size as i64,
+                version.mtime.sec,
+                version.mtime.nsec
             ];
             Ok(stmt.query_row(numbers, |r| r.get(0)).optional()?)
         };
@@ -335,34 +397,36 @@ impl Planner<'_> {
         ))
     }
 
-    fn group(&self, row: &Row) -> Result<(u32, u32)> {
+    fn group(&self, version: LinkedVersion) -> Result<(u32, u32)> {
         let mut stmt = self.catalog.conn.prepare_cached(
             "SELECT number, members FROM temp.linkgroup WHERE dev = ?1 AND ino = ?2",
         )?;
         let found = stmt
-            .query_row(params![row.meta.dev as i64, row.meta.ino as i64], |r| {
+            .query_row(params![version.dev as i64, version.ino as i64], |r| {
                 Ok((r.get(0)?, r.get(1)?))
             })
             .optional()?;
         Ok(found.unwrap_or((0, 0)))
     }
 
-    /// Takes the answer for the page that was handed out: a volume number a row, 0 for what fits
-    /// nowhere, [`NO_PLACE_NEEDED`] for the rest.
+    /// Takes the answer for the first page that has none yet: a volume number a row, 0 for what fits nowhere,
+    /// [`NO_PLACE_NEEDED`] for the rest.
     ///
     /// # Errors
-    /// `Code::Internal` when the number of answers is wrong; what SQLite answers.
+    /// `Code::Internal` when no page waits, or the number of answers is wrong; what SQLite answers.
     pub fn answer(&mut self, volumes: &[u32]) -> Result<()> {
-        if volumes.len() != self.key_ends.len() {
+        let rows = self.unanswered.front().map(|handed| handed.key_ends.len());
+        if rows != Some(volumes.len()) {
             return Err(Error::new(
                 Code::Internal,
                 "planning",
-                "an answer of the wrong length",
+                "an answer of the wrong length, or to nothing",
             ));
         }
+        let handed = self.unanswered.pop_front().unwrap_or_default();
         let mut start = 0;
         for (i, &volume) in volumes.iter().enumerate() {
-            let key = start..self.key_ends[i];
+            let key = start..handed.key_ends[i];
             start = key.end;
             if volume == NO_PLACE_NEEDED {
                 continue;
@@ -370,8 +434,7 @@ impl Planner<'_> {
             if self.open.as_ref().is_some_and(|r| r.volume != volume) {
                 self.close_run()?;
             }
-            let key = &self.keys[key];
-            let is_file = self.kinds[i] == Kind::File;
+            let key = &handed.keys[key];
             let run = self.open.get_or_insert_with(|| OpenRun {
                 volume,
                 first: key.to_vec(),
@@ -381,16 +444,27 @@ impl Planner<'_> {
             });
             run.last.clear();
             run.last.extend_from_slice(key);
-            if is_file {
+            if let Some(size) = handed.sizes[i] {
                 run.files += 1;
-                run.bytes += self.sizes[i];
+                run.bytes += size;
             }
         }
-        self.keys.clear();
-        self.key_ends.clear();
-        self.sizes.clear();
-        self.kinds.clear();
         Ok(())
+    }
+
+    /// Stores the end of the plan.
+    ///
+    /// # Errors
+    /// `Code::Internal` when a page has no answer yet; what SQLite answers.
+    pub fn finish(mut self) -> Result<()> {
+        if !self.unanswered.is_empty() {
+            return Err(Error::new(
+                Code::Internal,
+                "planning",
+                "a page has no answer yet",
+            ));
+        }
+        self.close_run()
     }
 
     fn close_run(&mut self) -> Result<()> {

@@ -366,7 +366,7 @@ pub fn plan(catalog: &Catalog, run: i64, capacities: &[u64]) -> Result<()> {
         }
         planner.answer(&answer)?;
     }
-    Ok(())
+    planner.finish()
 }
 
 pub fn identity(number: u32) -> VolumeJson {
