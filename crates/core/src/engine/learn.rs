@@ -280,7 +280,7 @@ impl Reading<'_> {
         };
         let reader = self.counted(file);
         let mut told = HashSet::new();
-        let header = manifest::read(reader, &path, &mut |mut item| {
+        let header = manifest::read_beside(reader, &path, &mut |mut item| {
             self.step()?;
             if let Some(names) = item.names.take() {
                 note_names(catalog, &item, *names, &mut told)?;

@@ -5,6 +5,8 @@
 //! stream. [`read`] hands entries over before it has seen the last line: who acts on them waits for its `Ok`.
 
 use std::io::{BufRead, Write};
+use std::sync::mpsc::sync_channel;
+use std::{mem, thread};
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -212,6 +214,48 @@ pub fn read(
         hash.update(&line);
         hash.update(b"\n");
     }
+}
+
+/// Entries that [`read_beside`] hands to the other thread at once, and how often before one of them is taken.
+const BATCH: usize = 256;
+const BATCHES: usize = 4;
+
+/// As [`read`]; the lines are read and understood by a thread of their own while `sink` works, which is called by
+/// the caller's.
+///
+/// # Errors
+/// As [`read`]; `Code::Io` when no thread can be started.
+pub fn read_beside(
+    reader: impl BufRead + Send,
+    path: &[u8],
+    sink: &mut dyn FnMut(Item) -> Result<()>,
+) -> Result<Header> {
+    thread::scope(|scope| {
+        let (sender, batches) = sync_channel::<Vec<Item>>(BATCHES);
+        let reading = thread::Builder::new()
+            .name("mvc-manifest".to_owned())
+            .spawn_scoped(scope, move || {
+                // Nobody takes any more: `sink` failed, and what it said counts.
+                let over = |_| Error::new(Code::Cancelled, "reading", "nobody listens");
+                let mut batch = Vec::with_capacity(BATCH);
+                let read = read(reader, path, &mut |item| {
+                    batch.push(item);
+                    if batch.len() < BATCH {
+                        return Ok(());
+                    }
+                    let full = mem::replace(&mut batch, Vec::with_capacity(BATCH));
+                    sender.send(full).map_err(over)
+                });
+                sender.send(batch).map_err(over)?;
+                read
+            })
+            .map_err(|e| Error::io("starting a thread for", path, &e))?;
+        let sunk = batches.into_iter().flatten().try_for_each(sink);
+        let read = reading.join().unwrap_or_else(|_| {
+            Err(Error::new(Code::Internal, "reading", "a reader panicked").with_path(path))
+        });
+        sunk.and(read)
+    })
 }
 
 fn parse_header(line: &[u8]) -> Result<Header, String> {

@@ -31,8 +31,20 @@ fn items(bytes: &[u8]) -> Result<(Header, Vec<Item>)> {
     Ok((header, items))
 }
 
+/// The same by a thread that reads beside.
+fn items_beside(bytes: &[u8]) -> (Result<Header>, Vec<Item>) {
+    let mut items = Vec::new();
+    let header = read_beside(bytes, b"manifest.jsonl", &mut |item| {
+        items.push(item);
+        Ok(())
+    });
+    (header, items)
+}
+
 fn refused(bytes: &[u8]) -> String {
     let e = items(bytes).expect_err("a bad manifest");
+    let beside = items_beside(bytes).0.expect_err("a bad manifest");
+    assert_eq!((e.code, &e.message), (beside.code, &beside.message));
     assert_eq!(
         (e.code, e.path.as_deref()),
         (Code::BadFormat, Some(&b"manifest.jsonl"[..]))
@@ -94,6 +106,33 @@ fn large_and_empty_manifests_come_back() {
             items(&manifest(&written)).expect("our own manifest"),
             (header(), written)
         );
+    }
+}
+
+#[test]
+fn read_beside_everything_comes_in_order_until_somebody_fails() {
+    let many: Vec<Item> = (0..3 * BATCH + 7)
+        .map(|n| file(format!("f{n:09}").as_bytes()))
+        .collect();
+    let bytes = manifest(&many);
+    let (read, items) = items_beside(&bytes);
+    assert_eq!((read.expect("whole"), items), (header(), many.clone()));
+    // Cut off: what came before is handed over all the same.
+    let cut = bytes.len() - 200;
+    let (read, items) = items_beside(&bytes[..cut]);
+    assert_eq!(read.expect_err("cut off").code, Code::BadFormat);
+    assert!(items.len() > 3 * BATCH && items == many[..items.len()]);
+    // Who listens fails: that is what is told, and nothing is handed over after it.
+    for last in [1, BATCH, BATCH + 1, many.len()] {
+        let mut count = 0;
+        let e = read_beside(&bytes[..], b"manifest.jsonl", &mut |_| {
+            count += 1;
+            match count == last {
+                true => Err(Error::new(Code::Collision, "listing", "full")),
+                false => Ok(()),
+            }
+        });
+        assert_eq!((e.expect_err("full").code, count), (Code::Collision, last));
     }
 }
 

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
 
 use rusqlite::params;
 use sha2::{Digest as _, Sha256};
@@ -22,6 +23,8 @@ use crate::format::verify::Word;
 use crate::format::volumejson::{self, VolumeJson};
 use crate::format::{manifest, setlist, sums};
 use crate::sys;
+
+const LIST: &str = "catalog.jsonl";
 
 /// What is wrong with one of our own files: its name in `.mvcopy`, the word, the errno, and in words.
 pub(super) type Fault = (&'static str, Word, Option<i32>, String);
@@ -74,21 +77,38 @@ impl Own<'_> {
     pub fn read(&self, tables: &Tables, cancel: &CancelToken) -> Result<Said> {
         let mut said = Said::default();
         self.read_identity(&mut said)?;
-        match self.read_manifest(tables, &mut said, cancel)? {
+        thread::scope(|scope| {
+            // Nothing else needs the list of the set: it is read beside the rest.
+            let list = scope.spawn(|| self.read_list(cancel));
+            self.read_lists_of_this(tables, &mut said, cancel)?;
+            let read = list.join().unwrap_or_else(|_| {
+                Err(Error::new(Code::Internal, "reading", "a reader panicked"))
+            });
+            judge_list(&mut said, read)
+        })?;
+        Ok(said)
+    }
+
+    /// Reads what tells of this volume alone.
+    fn read_lists_of_this(
+        &self,
+        tables: &Tables,
+        said: &mut Said,
+        cancel: &CancelToken,
+    ) -> Result<()> {
+        match self.read_manifest(tables, said, cancel)? {
             Some(lines) => {
                 for one in lines {
-                    self.check_sums(tables, &mut said, one.by, Some(one))?;
+                    self.check_sums(tables, said, one.by, Some(one))?;
                 }
             }
             None => {
                 for by in [Algorithm::Sha256, Algorithm::Blake3] {
-                    self.check_sums(tables, &mut said, by, None)?;
+                    self.check_sums(tables, said, by, None)?;
                 }
             }
         }
-        self.read_journal(tables, &mut said, cancel)?;
-        self.check_list(&mut said, cancel)?;
-        Ok(said)
+        self.read_journal(tables, said, cancel)
     }
 
     fn read_identity(&self, said: &mut Said) -> Result<()> {
@@ -166,7 +186,7 @@ impl Own<'_> {
         let mut lines = [Algorithm::Sha256, Algorithm::Blake3].map(Sums::new);
         let mut line = Vec::new();
         let read = tables.atomically(|| {
-            manifest::read(reader, &path, &mut |item| {
+            manifest::read_beside(reader, &path, &mut |item| {
                 cancel.check()?;
                 if let (Some(digest), true) = (&item.digest, item.stored)
                     && sums::takes(digest.algorithm, item.on_drive())
@@ -285,23 +305,23 @@ impl Own<'_> {
         }
     }
 
-    fn check_list(&self, said: &mut Said, cancel: &CancelToken) -> Result<()> {
-        const NAME: &str = "catalog.jsonl";
-        let (reader, path) = match self.reader(NAME) {
-            Ok(Some(opened)) => opened,
-            Ok(None) => return Ok(()),
-            Err(e) => return said.own_fault(NAME, e),
-        };
-        match setlist::read(reader, &path, &mut |_| cancel.check()) {
-            Ok(header) if said.volume.as_ref().is_none_or(|v| v.set == header.set) => Ok(()),
-            Ok(_) => {
-                let why = "it is the list of another set".to_owned();
-                said.faults.push((NAME, Word::Damaged, None, why));
-                Ok(())
-            }
-            Err(e) if e.code == Code::Cancelled => Err(e),
-            Err(e) => said.own_fault(NAME, e),
+    /// Reads the list of the set, where there is one, to its last line.
+    fn read_list(&self, cancel: &CancelToken) -> Result<Option<setlist::Header>> {
+        self.reader(LIST)?
+            .map(|(reader, path)| setlist::read(reader, &path, &mut |_| cancel.check()))
+            .transpose()
+    }
+}
+
+fn judge_list(said: &mut Said, read: Result<Option<setlist::Header>>) -> Result<()> {
+    match read {
+        Ok(Some(header)) if said.volume.as_ref().is_some_and(|v| v.set != header.set) => {
+            let why = "it is the list of another set".to_owned();
+            said.faults.push((LIST, Word::Damaged, None, why));
+            Ok(())
         }
+        Ok(_) => Ok(()),
+        Err(e) => said.own_fault(LIST, e),
     }
 }
 
