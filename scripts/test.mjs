@@ -1,7 +1,8 @@
 // `npm test`: sets the checkout up if need be, then runs all tests, Rust's and then TypeScript's.
 //
 // Both suites always run and print their own reports; the exit code is 1 if either fails. Arguments
-// go to ava (`npm test -- --tap`, `npm test -- __test__/size.test.ts`).
+// go to ava (`npm test -- --tap`, `npm test -- __test__/size.test.ts`); words of MVCOPY_CARGO_TEST go to
+// `cargo test`, with a blank between two.
 
 import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
@@ -13,8 +14,9 @@ await explained(async () => {
   setUp()
   const place = memory()
   const inMemory = place !== undefined && !process.env.TMPDIR && keepsAttributes()
+  const forCargo = process.env.MVCOPY_CARGO_TEST?.split(' ').filter((word) => word !== '') ?? []
   const suites = [
-    ['cargo', ['test', '--workspace', '--no-fail-fast'], inMemory ? { TMPDIR: place } : {}],
+    ['cargo', ['test', '--workspace', '--no-fail-fast', ...forCargo], inMemory ? { TMPDIR: place } : {}],
     [
       process.execPath,
       [

@@ -36,6 +36,13 @@ export interface SceneOptions {
   readonly args?: readonly string[]
 }
 
+/** Empties each first directory of its arguments and fills it with what the one after it holds. */
+const RESET = `for (( ; $#; )); do
+  find "$1" -mindepth 1 -not -path '*/lost+found' -delete
+  cp -a "$2/." "$1"
+  shift 2
+done`
+
 /** What a drive must not lose: files by path, with their inodes. */
 export type Promised = ReadonlyMap<string, string>
 
@@ -117,12 +124,10 @@ export class Scene {
     })
   }
 
-  /** Back to what was saved last. */
+  /** Back to what was saved last; by one program, since this process is large and starting one takes long. */
   reset(): void {
-    this.#places().forEach((place, n) => {
-      sh('find', place, '-mindepth', '1', '-not', '-path', '*/lost+found', '-delete')
-      sh('cp', '-a', `${path.join(this.#saved, String(n))}/.`, place)
-    })
+    const pairs = this.#places().flatMap((place, n) => [place, path.join(this.#saved, String(n))])
+    sh('bash', '-euc', RESET, 'reset', ...pairs)
   }
 
   #places(): string[] {
