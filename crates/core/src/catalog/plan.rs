@@ -75,7 +75,7 @@ struct LinkedVersion {
 pub struct Planner<'c> {
     catalog: &'c Catalog,
     run: i64,
-    entries: Ordered<Unplanned<'c>>,
+    entries: Ordered<PlanRows<'c>>,
     any_placed: bool,
     /// Where another name is of the hard-linked file that was asked for last, and which version of it that was.
     linked_last: Option<(LinkedVersion, Option<u32>)>,
@@ -111,9 +111,9 @@ struct PlanRow {
 }
 
 /// The entries of the sources that are there, as a plan sees them.
-struct Unplanned<'c>(&'c Connection);
+struct PlanRows<'c>(&'c Connection);
 
-impl Pages for Unplanned<'_> {
+impl Pages for PlanRows<'_> {
     type Row = PlanRow;
 
     fn page(&self, dir: i64, after: &[u8], inclusive: bool, limit: i64) -> Result<Vec<PlanRow>> {
@@ -201,7 +201,7 @@ impl Catalog {
         Ok(Planner {
             catalog: self,
             run,
-            entries: Ordered::new(Unplanned(&self.conn))?,
+            entries: Ordered::new(PlanRows(&self.conn))?,
             any_placed,
             linked_last: None,
             units_at: None,

@@ -42,13 +42,6 @@ impl Checking<'_> {
         start: &mut Start,
         on_drive: &mut Kept,
     ) -> Result<bool> {
-        let seeks = self.options.seeks.unwrap_or_else(|| {
-            self.facts.mount.as_ref().is_none_or(|m| {
-                // What is no block device (memory, network) has no arm to be moved.
-                let is_device = m.mount.source.starts_with(b"/dev/");
-                m.rotational.unwrap_or(is_device)
-            })
-        });
         let threads = match self.options.threads {
             0 => THREADS,
             n => n,
@@ -57,7 +50,7 @@ impl Checking<'_> {
             root: self.root,
             output: &self.facts.path,
             threads,
-            seeks,
+            seeks: self.seeks,
             one_mount: true,
             cancel: self.cancel,
             progress: self.progress,

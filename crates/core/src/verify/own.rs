@@ -70,15 +70,22 @@ impl Own<'_> {
         Ok(opened.map(|(file, path)| (BufReader::with_capacity(1 << 16, file), path)))
     }
 
-    /// Reads and checks everything; what the drive should hold goes into `tables`.
+    /// Reads and checks everything; what the drive should hold goes into `tables`. `seeks`: the drive has to seek, so
+    /// no two files of it are read at the same time.
     ///
     /// # Errors
     /// `Code::BadFormat` for a drive that a newer version wrote; `Code::Cancelled`; `Code::Io` of the tables.
-    pub fn read(&self, tables: &Tables, cancel: &CancelToken) -> Result<Said> {
+    pub fn read(&self, tables: &Tables, seeks: bool, cancel: &CancelToken) -> Result<Said> {
         let mut said = Said::default();
         self.read_identity(&mut said)?;
+        if seeks {
+            self.read_lists_of_this(tables, &mut said, cancel)?;
+            let read = self.read_list(cancel);
+            judge_list(&mut said, read)?;
+            return Ok(said);
+        }
         thread::scope(|scope| {
-            // Nothing else needs the list of the set: it is read beside the rest.
+            // Nothing else needs the list of the set.
             let list = scope.spawn(|| self.read_list(cancel));
             self.read_lists_of_this(tables, &mut said, cancel)?;
             let read = list.join().unwrap_or_else(|_| {

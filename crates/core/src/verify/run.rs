@@ -67,7 +67,14 @@ pub fn verify(
         (None, false) => Place::Nowhere,
     };
     let tables = Tables::new()?;
-    let said = own.read(&tables, cancel)?;
+    let seeks = options.seeks.unwrap_or_else(|| {
+        facts.mount.as_ref().is_none_or(|m| {
+            // What is no block device (memory, network) has no arm to be moved.
+            let is_device = m.mount.source.starts_with(b"/dev/");
+            m.rotational.unwrap_or(is_device)
+        })
+    });
+    let said = own.read(&tables, seeks, cancel)?;
     let against = match (&said.volume, options.against_source) {
         (Some(volume), true) => Some(Against::open(options, &volume.set, volume.number)?),
         _ => None,
@@ -82,6 +89,7 @@ pub fn verify(
         place,
         said: &said,
         writable,
+        seeks,
         cached: AtomicU64::new(0),
         against,
     };
@@ -98,6 +106,8 @@ pub(super) struct Checking<'a> {
     pub(super) place: Place<'a>,
     pub(super) said: &'a Said,
     pub(super) writable: bool,
+    /// The drive has to seek.
+    pub(super) seeks: bool,
     pub(super) cached: AtomicU64,
     pub(super) against: Option<Against>,
 }
