@@ -210,6 +210,9 @@ function digestOf(name) {
   const hash = createHash('sha256')
   const { version, scripts, napi } = readJson(path.join(root, 'package.json'))
   hash.update(JSON.stringify([version, scripts[builds[name].script], napi]))
+  // What is built for tests alone, quickly, is not what is to be used.
+  const asked = Object.entries(process.env).filter(([key]) => /^CARGO_PROFILE_RELEASE_/.test(key))
+  if (name === 'native') hash.update(JSON.stringify(asked.sort()))
   for (const input of builds[name].inputs) {
     for (const file of filesBelow(path.join(root, input))) {
       hash.update(`\0${path.relative(root, file)}\0`).update(fs.readFileSync(file))

@@ -16,7 +16,11 @@ await explained(async () => {
   const inMemory = place !== undefined && !process.env.TMPDIR && keepsAttributes()
   const forCargo = process.env.MVCOPY_CARGO_TEST?.split(' ').filter((word) => word !== '') ?? []
   const suites = [
-    ['cargo', ['test', '--workspace', '--no-fail-fast', ...forCargo], inMemory ? { TMPDIR: place } : {}],
+    [
+      'cargo',
+      ['test', '--workspace', '--no-fail-fast', ...forCargo],
+      inMemory ? { TMPDIR: place } : {},
+    ],
     [
       process.execPath,
       [

@@ -119,6 +119,14 @@ impl Error {
         }
     }
 
+    /// The system gave no thread; that is about no path.
+    #[must_use]
+    pub fn no_thread(e: &std::io::Error) -> Self {
+        let mut error = Error::new(Code::Io, "starting a thread", "");
+        error.errno = e.raw_os_error();
+        error
+    }
+
     /// The error that says that the owner cancelled.
     pub fn cancelled() -> Self {
         Error::new(Code::Cancelled, "working", "cancelled")

@@ -172,7 +172,7 @@ where
                 settle(outcome);
             }
         })
-        .map_err(|e| to_napi(env, &no_thread(&e)))?;
+        .map_err(|e| to_napi(env, &CoreError::no_thread(&e)))?;
 
     let (deferred, done) = env.create_deferred()?;
     let settle = move |outcome: CoreResult<T>| {
@@ -196,12 +196,6 @@ fn run<T>(
     // whose poisoning is disregarded.
     catch_unwind(AssertUnwindSafe(|| work(cancel, progress)))
         .unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
-}
-
-fn no_thread(e: &std::io::Error) -> CoreError {
-    let mut error = CoreError::new(Code::Io, "starting a thread", "");
-    error.errno = e.raw_os_error();
-    error
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> CoreError {

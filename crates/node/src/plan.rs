@@ -89,13 +89,15 @@ pub fn start_plan(env: &Env, catalog: &Catalog, run: f64, together: u16) -> Resu
                 catalog.begin()?;
                 let mut planner = catalog.planner(run as i64)?.keeping_together(together);
                 let mut next = planner.page(ROWS)?;
+                let mut begun = false;
                 while let Ok((answer, settle)) = wanted.recv() {
                     // The page is on its way before its successor is made.
-                    let page = match answer {
-                        Some(volumes) => planner.answer(&volumes).map(|()| next.take()),
-                        None => Ok(next.take()),
+                    let taken = match answer {
+                        None if !begun => Ok(()),
+                        answer => planner.answer(&answer.unwrap_or_default()),
                     };
-                    match page {
+                    begun = true;
+                    match taken.map(|()| next.take()) {
                         Ok(Some(page)) => settle(Ok(Some(page))),
                         Ok(None) => {
                             // Nothing is held on the catalog once the owner hears that the plan is

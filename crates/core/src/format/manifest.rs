@@ -5,6 +5,7 @@
 //! stream. [`read`] hands entries over before it has seen the last line: who acts on them waits for its `Ok`.
 
 use std::io::{BufRead, Write};
+use std::panic::resume_unwind;
 use std::sync::mpsc::sync_channel;
 use std::{mem, thread};
 
@@ -216,15 +217,19 @@ pub fn read(
     }
 }
 
-/// Entries that [`read_beside`] hands to the other thread at once, and how often before one of them is taken.
-const BATCH: usize = 256;
-const BATCHES: usize = 4;
+/// Entries that [`read_beside`] hands to the other thread at once, and how often before one of them is taken. Few: an
+/// entry has a hundred bytes, or, with the longest names and attributes, three hundred thousand.
+const BATCH: usize = 64;
+const BATCHES: usize = 2;
 
 /// As [`read`]; the lines are read and understood by a thread of their own while `sink` works, which is called by
-/// the caller's.
+/// the caller's. Some [`BATCH`]es of entries are in memory.
 ///
 /// # Errors
-/// As [`read`]; `Code::Io` when no thread can be started.
+/// As [`read`]; `Code::Io` without a path when no thread can be started.
+///
+/// # Panics
+/// Where reading does.
 pub fn read_beside(
     reader: impl BufRead + Send,
     path: &[u8],
@@ -249,12 +254,9 @@ pub fn read_beside(
                 sender.send(batch).map_err(over)?;
                 read
             })
-            .map_err(|e| Error::io("starting a thread for", path, &e))?;
+            .map_err(|e| Error::no_thread(&e))?;
         let sunk = batches.into_iter().flatten().try_for_each(sink);
-        let read = reading.join().unwrap_or_else(|_| {
-            Err(Error::new(Code::Internal, "reading", "a reader panicked").with_path(path))
-        });
-        sunk.and(read)
+        sunk.and(reading.join().unwrap_or_else(|e| resume_unwind(e)))
     })
 }
 

@@ -111,7 +111,8 @@ fn large_and_empty_manifests_come_back() {
 
 #[test]
 fn read_beside_everything_comes_in_order_until_somebody_fails() {
-    let many: Vec<Item> = (0..3 * BATCH + 7)
+    // More than the threads may have between them.
+    let many: Vec<Item> = (0..(2 * BATCHES + 5) * BATCH + 7)
         .map(|n| file(format!("f{n:09}").as_bytes()))
         .collect();
     let bytes = manifest(&many);
@@ -121,7 +122,7 @@ fn read_beside_everything_comes_in_order_until_somebody_fails() {
     let cut = bytes.len() - 200;
     let (read, items) = items_beside(&bytes[..cut]);
     assert_eq!(read.expect_err("cut off").code, Code::BadFormat);
-    assert!(items.len() > 3 * BATCH && items == many[..items.len()]);
+    assert!(items.len() + 2 >= many.len() && items == many[..items.len()]);
     // Who listens fails: that is what is told, and nothing is handed over after it.
     for last in [1, BATCH, BATCH + 1, many.len()] {
         let mut count = 0;

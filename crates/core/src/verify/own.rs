@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::resume_unwind;
 use std::thread;
 
 use rusqlite::params;
@@ -86,11 +87,12 @@ impl Own<'_> {
         }
         thread::scope(|scope| {
             // Nothing else needs the list of the set.
-            let list = scope.spawn(|| self.read_list(cancel));
+            let list = thread::Builder::new()
+                .name("mvc-list".to_owned())
+                .spawn_scoped(scope, || self.read_list(cancel))
+                .map_err(|e| Error::no_thread(&e))?;
             self.read_lists_of_this(tables, &mut said, cancel)?;
-            let read = list.join().unwrap_or_else(|_| {
-                Err(Error::new(Code::Internal, "reading", "a reader panicked"))
-            });
+            let read = list.join().unwrap_or_else(|e| resume_unwind(e));
             judge_list(&mut said, read)
         })?;
         Ok(said)

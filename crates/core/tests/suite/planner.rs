@@ -215,6 +215,10 @@ proptest! {
                 .collect();
             prop_assert_eq!(&list, given.entry(volume).or_default());
         }
+        // Again, and nobody answers: that is no plan.
+        let mut planner = catalog.planner(run).unwrap();
+        let any = planner.page(page).unwrap().is_some();
+        prop_assert_eq!(planner.finish().err().map(|e| e.code), any.then_some(Code::Internal));
     }
 
     #[test]
