@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::plan::{Share, Worklist};
+use super::plan::Share;
 use super::volumes::Volume;
+use super::worklist::Worklist;
 use super::{Catalog, SetInfo, preview, schema};
 use crate::error::{Code, Error, IoContext, Result};
 use crate::meta::Kind;

@@ -40,6 +40,7 @@ pub mod status;
 mod tally;
 mod upkeep;
 pub mod volumes;
+pub mod worklist;
 
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions, TryLockError};

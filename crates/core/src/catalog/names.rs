@@ -4,7 +4,7 @@
 //! either. Which file system refuses what is the planner's business; placement does not depend on it.
 
 use super::Catalog;
-use super::plan::Worklist;
+use super::worklist::Worklist;
 use crate::engine::names::{Rules, encode};
 use crate::error::Result;
 

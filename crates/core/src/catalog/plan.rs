@@ -3,7 +3,8 @@
 //! The planner sees no names: a page is a set of columns, one row an entry, in path order. What comes
 //! back is a volume number a row. It is stored as runs: first and last path of entries that follow each
 //! other and go to the same volume. A run stays true while the volume is written, because between its
-//! ends every entry that still needs a copy belongs to it.
+//! ends every entry that still needs a copy belongs to it. Who works by a stored plan reads it by
+//! [`super::worklist`].
 
 use std::collections::VecDeque;
 
@@ -11,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Catalog;
 use super::names::odd_path;
-use super::order::{Entries, Ordered, Pages, Row, Step, kind_from};
+use super::order::{Ordered, Pages, Step, kind_from};
 use super::place::HOLDS;
 use crate::error::{Code, Error, Result};
 use crate::meta::{Kind, Time};
@@ -53,13 +54,6 @@ pub struct Page {
     pub home: Vec<u32>,
     /// Bytes of that older version.
     pub home_size: Vec<f64>,
-}
-
-/// What `-i` and `-si` leave of a run, by index in the job file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Range {
-    /// Entries before this index belong to other drives.
-    pub from: u64,
 }
 
 /// A version of a hard-linked file.
@@ -227,22 +221,6 @@ impl Catalog {
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
-
-    /// The first `limit` entries that the plan gives to a volume (0: what fits nowhere): path and size.
-    ///
-    /// # Errors
-    /// What SQLite answers.
-    pub fn planned(&self, run: i64, volume: u32, limit: usize) -> Result<Vec<(Vec<u8>, u64)>> {
-        let mut list = Worklist::new(&self.conn, run, volume)?;
-        let mut out = Vec::new();
-        while out.len() < limit {
-            let Some((path, row)) = list.next_row()? else {
-                break;
-            };
-            out.push((path, row.meta.size));
-        }
-        Ok(out)
     }
 }
 
@@ -477,69 +455,5 @@ impl Planner<'_> {
                 .execute(params![r.volume, r.first, r.last, r.files as i64, r.bytes as i64])?;
         }
         Ok(())
-    }
-}
-
-/// What the stored plan gives to one volume, entry by entry in path order.
-pub struct Worklist<'c> {
-    conn: &'c Connection,
-    run: i64,
-    volume: u32,
-    seq: i64,
-    current: Option<(Ordered<Entries<'c>>, Vec<u8>)>,
-}
-
-impl<'c> Worklist<'c> {
-    /// Starts at the first entry.
-    ///
-    /// # Errors
-    /// What SQLite answers.
-    pub fn new(conn: &'c Connection, run: i64, volume: u32) -> Result<Self> {
-        Ok(Worklist {
-            conn,
-            run,
-            volume,
-            seq: 0,
-            current: None,
-        })
-    }
-
-    /// The next entry with its path below the drive's root.
-    ///
-    /// # Errors
-    /// What SQLite answers.
-    pub fn next_row(&mut self) -> Result<Option<(Vec<u8>, Row)>> {
-        loop {
-            if let Some((entries, last)) = &mut self.current {
-                while let Some(row) = entries.next_entry()? {
-                    if entries.key() > last.as_slice() {
-                        break;
-                    }
-                    let wanted = row.need == self.run
-                        && (row.meta.kind != Kind::Dir || entries.is_empty_dir());
-                    if wanted {
-                        return Ok(Some((entries.path().to_vec(), row)));
-                    }
-                }
-                self.current = None;
-            }
-            let mut stmt = self.conn.prepare_cached(
-                "SELECT seq, first, last FROM plan WHERE volume = ?1 AND seq > ?2 ORDER BY seq LIMIT 1",
-            )?;
-            let next = stmt
-                .query_row(params![self.volume, self.seq], |r| {
-                    Ok((
-                        r.get::<_, i64>(0)?,
-                        r.get::<_, Vec<u8>>(1)?,
-                        r.get::<_, Vec<u8>>(2)?,
-                    ))
-                })
-                .optional()?;
-            let Some((seq, first, last)) = next else {
-                return Ok(None);
-            };
-            self.seq = seq;
-            self.current = Some((Ordered::seek(Entries(self.conn), &first)?, last));
-        }
     }
 }

@@ -19,8 +19,8 @@ use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::listed::OnAll;
 use crate::catalog::order::Ordered;
-use crate::catalog::plan::Worklist;
 use crate::catalog::volumes::{Fate, Volume};
+use crate::catalog::worklist::Worklist;
 use crate::error::{Code, Error, IoContext, Result};
 use crate::format::date;
 use crate::format::setlist::{

@@ -19,7 +19,7 @@ use crate::catalog::Catalog;
 use crate::catalog::order::Row;
 use crate::catalog::parts::Version;
 use crate::catalog::place::Key;
-use crate::catalog::plan::Worklist;
+use crate::catalog::worklist::Worklist;
 use crate::digest::Chains;
 use crate::error::{Code, Error, FileError, FileFault, Result};
 use crate::format::item::Item;

@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::super::Catalog;
 use super::super::place::Key;
-use super::super::plan::Worklist;
+use super::super::worklist::Worklist;
 use crate::error::Result;
 use crate::format::part::{MOST_PARTS, SUFFIX, even_size, part_name};
 use crate::meta::{Kind, Meta};
